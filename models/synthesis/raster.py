@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A z-buffer for triangles, in numba, with perspective-correct barycentric coordinates.
+
+Picture frame: x right, y down, the centre of the top-left pixel at (0, 0); depth grows away from
+the camera. Every function releases the GIL and runs on one thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numba
+import numpy as np
+
+NEAREST_DEPTH = 1e-4
+"""Triangles with a corner nearer than this (metres) are left out: there is no clipping."""
+
+EDGE_TOLERANCE = 1e-7
+"""Slack of the inside test in units of the triangle's area, so that shared edges never crack."""
+
+SMALLEST_AREA = 1e-9
+"""Triangles of less than this doubled area (px²) are seen edge-on and cover no pixel."""
+
+
+def rasterize(
+    screen: np.ndarray,
+    triangles: np.ndarray,
+    height: int,
+    width: int,
+    cull: bool = False,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find the nearest triangle in each pixel.
+
+    screen: (V,3) float, columns x px, y px, z depth (> 0 before the camera, any unit).
+    triangles: (N,3) int, rows of `screen`.
+    cull: leave out the triangles whose corners appear in clockwise order, that is the backs of a
+        surface whose triangles run counter-clockwise seen from outside.
+
+    Returns triangle (H,W) int32, -1 where there is none; bary (H,W,3) float32, the
+    perspective-correct weights of the three corners, 0 where there is none; depth (H,W) float32,
+    inf where there is none.
+    """
+    screen = np.ascontiguousarray(screen, dtype=np.float32)
+    triangles = np.ascontiguousarray(triangles, dtype=np.int32)
+    if screen.ndim != 2 or screen.shape[1] != 3:
+        raise ValueError(f"screen must have shape (V,3), not {screen.shape}")
+    if triangles.ndim != 2 or triangles.shape[1] != 3:
+        raise ValueError(f"triangles must have shape (N,3), not {triangles.shape}")
+    triangle = np.full((height, width), -1, np.int32)
+    nearness = np.zeros((height, width), np.float32)
+    _fill(screen, triangles, cull, triangle, nearness)
+    bary = np.zeros((height, width, 3), np.float32)
+    depth = np.full((height, width), np.inf, np.float32)
+    _resolve(screen, triangles, triangle, bary, depth)
+    return triangle, bary, depth
+
+
+def interpolate(attribute: np.ndarray, triangle: np.ndarray, bary: np.ndarray,
+                triangles: np.ndarray | None = None) -> np.ndarray:
+    """Spread an attribute over the pixels: (H,W,C) float32, 0 where there is no triangle.
+
+    attribute: per corner (N,3,C), or per vertex (V,C) together with `triangles` (N,3).
+    triangle (H,W) and bary (H,W,3): as `rasterize` returns them.
+    """
+    if attribute.ndim == 2:
+        if triangles is None:
+            raise ValueError("an attribute per vertex needs the triangles")
+        return _interpolate_vertices(
+            np.ascontiguousarray(attribute, dtype=np.float32),
+            np.ascontiguousarray(triangles, dtype=np.int32), triangle, bary)
+    if attribute.ndim == 3 and attribute.shape[1] == 3:
+        return _interpolate_corners(
+            np.ascontiguousarray(attribute, dtype=np.float32), triangle, bary)
+    raise ValueError(f"attribute must have shape (V,C) or (N,3,C), not {attribute.shape}")
+
+
+def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Unit normals (V,3) float32: the area-weighted mean of the triangles around each vertex."""
+    return _vertex_normals(np.ascontiguousarray(vertices, dtype=np.float32),
+                           np.ascontiguousarray(triangles, dtype=np.int32))
+
+
+@dataclass(frozen=True)
+class Texture:
+    """A picture with its mip levels, looked up with coordinates in 0…1 (v down, edges clamped).
+
+    levels: float32 (H,W,C), (H/2,W/2,C) … down to a few texels.
+    """
+
+    levels: tuple[np.ndarray, ...]
+
+    @staticmethod
+    def of(image: np.ndarray, smallest: int = 4) -> Texture:
+        """Build the levels of an (H,W,C) picture by area averaging."""
+        level = np.ascontiguousarray(image, dtype=np.float32)
+        level = level.reshape(level.shape[0], level.shape[1], -1)
+        levels = [level]
+        while min(level.shape[:2]) >= 2 * smallest:
+            size = (level.shape[1] // 2, level.shape[0] // 2)
+            level = cv2.resize(level, size, interpolation=cv2.INTER_AREA)
+            level = np.ascontiguousarray(level.reshape(size[1], size[0], -1))
+            levels.append(level)
+        return Texture(tuple(levels))
+
+    def lookup(self, uv: np.ndarray, level: float = 0.0) -> np.ndarray:
+        """Bilinear values (…,C) at uv (…,2), from one mip level (rounded and clamped)."""
+        chosen = self.levels[int(np.clip(round(level), 0, len(self.levels) - 1))]
+        return bilinear(chosen, uv)
+
+    def level_for(self, uv: np.ndarray, mask: np.ndarray) -> float:
+        """The mip level at which neighbouring pixels of a uv map (H,W,2) are one texel apart.
+
+        mask (H,W) bool tells which pixels count; the median step over them decides.
+        """
+        both = mask[:, 1:] & mask[:, :-1]
+        if not both.any():
+            return 0.0
+        height, width = self.levels[0].shape[:2]
+        step = np.abs(uv[:, 1:] - uv[:, :-1])[both] * (width, height)
+        return float(np.log2(max(1.0, np.median(np.hypot(step[:, 0], step[:, 1])))))
+
+
+def bilinear(image: np.ndarray, uv: np.ndarray) -> np.ndarray:
+    """Values (…,C) float32 of an (H,W,C) picture at uv (…,2) in 0…1, v down, edges clamped.
+
+    uv 0 and 1 are the outer edges of the first and last texel.
+    """
+    image = np.ascontiguousarray(image)
+    if image.ndim != 3:
+        raise ValueError(f"the picture must have shape (H,W,C), not {image.shape}")
+    flat = np.ascontiguousarray(uv, dtype=np.float32).reshape(-1, 2)
+    return _bilinear(image, flat).reshape(*uv.shape[:-1], image.shape[2])
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill(screen, triangles, cull, triangle, nearness):
+    """Write the nearest triangle's index, and 1 / depth, into each pixel."""
+    height, width = triangle.shape
+    for index in range(triangles.shape[0]):
+        a, b, c = triangles[index, 0], triangles[index, 1], triangles[index, 2]
+        za, zb, zc = screen[a, 2], screen[b, 2], screen[c, 2]
+        # Written so that NaN coordinates are left out as well.
+        if not (za > NEAREST_DEPTH and zb > NEAREST_DEPTH and zc > NEAREST_DEPTH):
+            continue
+        ax, ay = np.float64(screen[a, 0]), np.float64(screen[a, 1])
+        bx, by = np.float64(screen[b, 0]), np.float64(screen[b, 1])
+        cx, cy = np.float64(screen[c, 0]), np.float64(screen[c, 1])
+        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if not abs(area) > SMALLEST_AREA or (cull and area > 0):
+            continue
+        low_x = max(0.0, np.ceil(min(ax, bx, cx)))
+        high_x = min(width - 1.0, np.floor(max(ax, bx, cx)))
+        low_y = max(0.0, np.ceil(min(ay, by, cy)))
+        high_y = min(height - 1.0, np.floor(max(ay, by, cy)))
+        if low_x > high_x or low_y > high_y:
+            continue
+        inverse = 1.0 / area
+        # Barycentric weights are linear in x and y; so is 1 / depth.
+        a_x, a_y = (by - cy) * inverse, (cx - bx) * inverse
+        b_x, b_y = (cy - ay) * inverse, (ax - cx) * inverse
+        near_a, near_b, near_c = 1.0 / za, 1.0 / zb, 1.0 / zc
+        for y in range(int(low_y), int(high_y) + 1):
+            weight_a = (low_x - cx) * a_x + (y - cy) * a_y
+            weight_b = (low_x - cx) * b_x + (y - cy) * b_y
+            for x in range(int(low_x), int(high_x) + 1):
+                weight_c = 1.0 - weight_a - weight_b
+                if (weight_a >= -EDGE_TOLERANCE and weight_b >= -EDGE_TOLERANCE
+                        and weight_c >= -EDGE_TOLERANCE):
+                    near = np.float32(weight_a * near_a + weight_b * near_b + weight_c * near_c)
+                    if near > nearness[y, x]:
+                        nearness[y, x] = near
+                        triangle[y, x] = index
+                weight_a += a_x
+                weight_b += b_x
+
+
+@numba.njit(cache=True, nogil=True)
+def _resolve(screen, triangles, triangle, bary, depth):
+    """Weights and depth of the triangle that won each pixel."""
+    height, width = triangle.shape
+    for y in range(height):
+        for x in range(width):
+            index = triangle[y, x]
+            if index < 0:
+                continue
+            a, b, c = triangles[index, 0], triangles[index, 1], triangles[index, 2]
+            ax, ay = np.float64(screen[a, 0]), np.float64(screen[a, 1])
+            bx, by = np.float64(screen[b, 0]), np.float64(screen[b, 1])
+            cx, cy = np.float64(screen[c, 0]), np.float64(screen[c, 1])
+            inverse = 1.0 / ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
+            weight_a = max(0.0, ((x - cx) * (by - cy) + (y - cy) * (cx - bx)) * inverse)
+            weight_b = max(0.0, ((x - cx) * (cy - ay) + (y - cy) * (ax - cx)) * inverse)
+            weight_c = max(0.0, 1.0 - weight_a - weight_b)
+            weight_a /= screen[a, 2]
+            weight_b /= screen[b, 2]
+            weight_c /= screen[c, 2]
+            total = weight_a + weight_b + weight_c
+            bary[y, x, 0] = weight_a / total
+            bary[y, x, 1] = weight_b / total
+            bary[y, x, 2] = weight_c / total
+            depth[y, x] = 1.0 / total
+
+
+@numba.njit(cache=True, nogil=True)
+def _interpolate_vertices(attribute, triangles, triangle, bary):
+    height, width = triangle.shape
+    channels = attribute.shape[1]
+    out = np.zeros((height, width, channels), np.float32)
+    for y in range(height):
+        for x in range(width):
+            index = triangle[y, x]
+            if index >= 0:
+                a, b, c = triangles[index, 0], triangles[index, 1], triangles[index, 2]
+                for k in range(channels):
+                    out[y, x, k] = (bary[y, x, 0] * attribute[a, k]
+                                    + bary[y, x, 1] * attribute[b, k]
+                                    + bary[y, x, 2] * attribute[c, k])
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _interpolate_corners(attribute, triangle, bary):
+    height, width = triangle.shape
+    channels = attribute.shape[2]
+    out = np.zeros((height, width, channels), np.float32)
+    for y in range(height):
+        for x in range(width):
+            index = triangle[y, x]
+            if index >= 0:
+                for k in range(channels):
+                    out[y, x, k] = (bary[y, x, 0] * attribute[index, 0, k]
+                                    + bary[y, x, 1] * attribute[index, 1, k]
+                                    + bary[y, x, 2] * attribute[index, 2, k])
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _vertex_normals(vertices, triangles):
+    normals = np.zeros_like(vertices)
+    for index in range(triangles.shape[0]):
+        a, b, c = triangles[index, 0], triangles[index, 1], triangles[index, 2]
+        ux = vertices[b, 0] - vertices[a, 0]
+        uy = vertices[b, 1] - vertices[a, 1]
+        uz = vertices[b, 2] - vertices[a, 2]
+        vx = vertices[c, 0] - vertices[a, 0]
+        vy = vertices[c, 1] - vertices[a, 1]
+        vz = vertices[c, 2] - vertices[a, 2]
+        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        for corner in (a, b, c):
+            normals[corner, 0] += nx
+            normals[corner, 1] += ny
+            normals[corner, 2] += nz
+    for vertex in range(normals.shape[0]):
+        length = np.sqrt(normals[vertex, 0] ** 2 + normals[vertex, 1] ** 2
+                         + normals[vertex, 2] ** 2)
+        if length > 0:
+            normals[vertex] /= length
+    return normals
+
+
+@numba.njit(cache=True, nogil=True)
+def _bilinear(image, uv):
+    height, width, channels = image.shape
+    out = np.empty((uv.shape[0], channels), np.float32)
+    for index in range(uv.shape[0]):
+        x = min(max(uv[index, 0] * width - np.float32(0.5), np.float32(0)), np.float32(width - 1))
+        y = min(max(uv[index, 1] * height - np.float32(0.5), np.float32(0)),
+                np.float32(height - 1))
+        x0, y0 = int(x), int(y)
+        x1, y1 = min(x0 + 1, width - 1), min(y0 + 1, height - 1)
+        fx, fy = x - x0, y - y0
+        for k in range(channels):
+            top = image[y0, x0, k] * (1 - fx) + image[y0, x1, k] * fx
+            bottom = image[y1, x0, k] * (1 - fx) + image[y1, x1, k] * fx
+            out[index, k] = top * (1 - fy) + bottom * fy
+    return out
