@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m models export`: a checkpoint, or an untrained network, as ONNX files."""
+
+import os
+
+
+def add_arguments(parser):
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("checkpoint", nargs="?", help="a checkpoint of `models train`")
+    source.add_argument(
+        "--untrained", action="store_true", help="a seeded untrained network, for tests"
+    )
+    parser.add_argument("-o", "--output", required=True, help="the ONNX file to write")
+    parser.add_argument("--pixels", help="also write the per-pixel answers to this ONNX file")
+    parser.add_argument("--points", type=int, help="number of points of an untrained network")
+
+
+def run(arguments):
+    from .export import export_network
+
+    network, training = (
+        untrained(arguments.points) if arguments.untrained else trained(arguments.checkpoint)
+    )
+    for path in filter(None, (arguments.output, arguments.pixels)):
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(f"there is no folder {folder} to write {path} into")
+    export_network(network, arguments.output, arguments.pixels, training)
+    size = os.path.getsize(arguments.output) / 1e6
+    print(f"wrote {arguments.output} ({size:.1f} MB)")
+
+
+def untrained(points):
+    """A seeded untrained network with the head's number of points, and no training record."""
+    import torch
+
+    from .config import NetworkConfig
+    from .network import ReconstructionNetwork
+
+    torch.manual_seed(0)
+    config = NetworkConfig(points=points or head_points())
+    return ReconstructionNetwork(config), None
+
+
+def head_points():
+    """Number of points the head model tracks."""
+    from models.head import load_head
+
+    return len(load_head().point_vertices)
+
+
+def trained(path):
+    """The network of a checkpoint and what its file should say of the training."""
+    from .checkpoint import load_checkpoint, network_from
+
+    content = load_checkpoint(path)
+    progress = content.get("progress", {})
+    return network_from(content), {k: progress[k] for k in ("steps", "seconds") if k in progress}

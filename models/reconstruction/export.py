@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The network as ONNX files: one with points and parameters, one with per-pixel answers."""
+
+import json
+import os
+import warnings
+
+import onnx
+import torch
+from torch import nn
+
+from .config import CROP_MARGIN, CROP_SIZE, SEGMENTATION_CLASSES
+
+OPSET = 17
+METADATA_KEY = "mien"
+FORMAT = "mien-network"
+VERSION = 1
+FACE_OUTPUTS = (
+    "points", "point_sigma", "identity", "expression", "gaze", "rotation", "face",
+)  # fmt: skip
+PIXEL_OUTPUTS = ("segmentation",)
+
+
+class FaceGraph(nn.Module):
+    """Points and parameters only; what plain capture runs on every frame."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image):
+        levels = self.network.backbone(image)
+        answer = self.network.reconstruct(levels, *self.network.pyramid(levels))
+        return (*answer[:-1], torch.sigmoid(answer.face_logit))
+
+
+class PixelGraph(nn.Module):
+    """Class probabilities per cell (N,8,32,32)."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image):
+        levels = self.network.backbone(image)
+        pyramid16, _ = self.network.pyramid(levels)
+        return self.network.segmentation_head(levels[0], pyramid16).softmax(dim=1)
+
+
+def export_network(network, path, pixels_path=None, training=None):
+    """Write `network` to `path` and, if given, its per-pixel answers to `pixels_path`.
+
+    training: plain values about the training (steps, seconds) for the file's metadata; None marks
+    an untrained network.
+    """
+    network = network.eval().to("cpu", torch.float32)
+    metadata = {
+        "format": FORMAT,
+        "version": VERSION,
+        "trained": training is not None,
+        "points": network.config.points,
+        "crop_size": CROP_SIZE,
+        "crop_margin": CROP_MARGIN,
+        "segmentation_classes": list(SEGMENTATION_CLASSES),
+        "training": training or {},
+    }
+    write_graph(FaceGraph(network), path, FACE_OUTPUTS, metadata)
+    if pixels_path:
+        write_graph(PixelGraph(network), pixels_path, PIXEL_OUTPUTS, metadata)
+
+
+def write_graph(module, path, outputs, metadata):
+    """Trace `module` for any number of pictures and write it, whole or not at all.
+
+    Uses the tracing exporter: it needs no package beyond onnx and folds batch normalisation into
+    the convolutions.
+    """
+    image = torch.zeros(2, CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8)
+    beside = f"{path}.partial"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            module.eval(),
+            (image,),
+            beside,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=list(outputs),
+            dynamic_axes={name: {0: "faces"} for name in ("image", *outputs)},
+        )
+    model = onnx.load(beside)
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(metadata, sort_keys=True)})
+    onnx.checker.check_model(model)
+    onnx.save(model, beside)
+    os.replace(beside, path)

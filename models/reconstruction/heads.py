@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The heads: what the network says about a face, each read from the levels that know it."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .backbone import enlarge
+from .config import EXPRESSION_SIZE, IDENTITY_SIZE, SEGMENTATION_CLASSES
+from .layers import GridReadout, convolution
+
+SMALLEST_SIGMA = 2e-3  # crop units, an eighth of a pixel: keeps the likelihood of a point bounded
+FIRST_SIGMA_LOGIT = -1.5  # softplus gives 0.2, about the error of the mean face
+FIRST_EXPRESSION_LOGIT = -2.5  # sigmoid gives 0.08: faces are mostly near rest
+FRONTAL_6D = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)  # first two columns of diag(1,-1,-1), looking at us
+GAZE_SIZE = 4  # two eyes, yaw and pitch
+
+
+class PointHead(nn.Module):
+    """Dense points, each with its own uncertainty (Wood et al. 2022, arXiv 2204.02776).
+
+    Reads both pyramid levels at 8x8 cells and keeps the grid, since points need places.
+    """
+
+    CELLS = 8
+    REDUCED = 32
+
+    def __init__(self, pyramid, points, hidden):
+        super().__init__()
+        self.points = points
+        self.down = convolution(pyramid, pyramid, stride=2)
+        self.readout = GridReadout(2 * pyramid, self.CELLS, self.REDUCED, hidden, 3 * points)
+        with torch.no_grad():
+            self.readout.output.bias.zero_()
+            self.readout.output.bias[2 * points :] = FIRST_SIGMA_LOGIT
+
+    def start_from(self, mean_points):
+        """Begin at a mean face: (P,2) crop coordinates as the bias of the points."""
+        with torch.no_grad():
+            self.readout.output.bias[: 2 * self.points] = mean_points.reshape(-1)
+
+    def forward(self, pyramid16, pyramid8):
+        """-> points (N,P,2) in crop coordinates, their standard deviations (N,P)."""
+        numbers = self.readout(torch.cat([self.down(pyramid16), pyramid8], dim=1)).float()
+        points = numbers[:, : 2 * self.points].reshape(-1, self.points, 2)
+        return points, functional.softplus(numbers[:, 2 * self.points :]) + SMALLEST_SIGMA
+
+
+class HighHead(nn.Module):
+    """Identity, rotation and the face score from the highest layer.
+
+    The neutral shape is a matter of the whole face, so it reads the top alone, apart from the
+    expression (UH-E2FAR: Dou, Shah, Kakadiaris, CVPR 2017, arXiv 1704.05020).
+    """
+
+    CELLS = 4
+    REDUCED = 64
+
+    def __init__(self, width, hidden):
+        super().__init__()
+        outputs = IDENTITY_SIZE + len(FRONTAL_6D) + 1
+        self.readout = GridReadout(width, self.CELLS, self.REDUCED, hidden, outputs)
+        with torch.no_grad():
+            self.readout.output.weight *= 0.1  # begin near the mean head seen from the front
+            self.readout.output.bias.zero_()
+            rotation = slice(IDENTITY_SIZE, IDENTITY_SIZE + len(FRONTAL_6D))
+            self.readout.output.bias[rotation] = torch.tensor(FRONTAL_6D)
+
+    def forward(self, top):
+        """-> identity (N,60) standard deviations, rotation (N,3,3), face logit (N,)."""
+        numbers = self.readout(top).float()
+        identity, columns, face = numbers.split([IDENTITY_SIZE, len(FRONTAL_6D), 1], dim=1)
+        return identity, rotation_from_6d(columns), face[:, 0]
+
+
+class FusionHead(nn.Module):
+    """Expression and gaze from a fusion CNN over low and intermediate levels.
+
+    Lids, lips and irises are small and local: by the top of the backbone they are gone. UH-E2FAR
+    (Dou et al. 2017) therefore reads the expression from fused lower layers; here the finest
+    backbone level meets the pyramid's 16x16 level, then its 8x8 level, on the way down to 4x4.
+    """
+
+    CELLS = 4
+    REDUCED = 64
+    WIDTHS = (48, 96, 128)
+
+    def __init__(self, widths, pyramid, hidden):
+        super().__init__()
+        fine, middle, coarse = self.WIDTHS
+        self.from_fine = convolution(widths[0], fine, stride=2)
+        self.from_middle = convolution(fine + widths[1] + pyramid, middle, stride=2)
+        self.from_coarse = convolution(middle + pyramid, coarse, stride=2)
+        outputs = EXPRESSION_SIZE + GAZE_SIZE
+        self.readout = GridReadout(coarse, self.CELLS, self.REDUCED, hidden, outputs)
+        with torch.no_grad():
+            self.readout.output.bias.zero_()
+            self.readout.output.bias[:EXPRESSION_SIZE] = FIRST_EXPRESSION_LOGIT
+
+    def forward(self, levels, pyramid16, pyramid8):
+        """-> expression (N,52) in 0..1, gaze (N,2,2) radians (left, right eye; yaw, pitch)."""
+        fused = torch.cat([self.from_fine(levels[0]), levels[1], pyramid16], dim=1)
+        fused = torch.cat([self.from_middle(fused), pyramid8], dim=1)
+        numbers = self.readout(self.from_coarse(fused)).float()
+        expression, gaze = numbers.split([EXPRESSION_SIZE, GAZE_SIZE], dim=1)
+        return torch.sigmoid(expression), gaze.reshape(-1, 2, 2)
+
+
+class SegmentationHead(nn.Module):
+    """Face regions per cell: the first sub-task of Wang, Shen, Yu (2021), on the finest level."""
+
+    CHANNELS = 32
+
+    def __init__(self, width, pyramid):
+        super().__init__()
+        self.lateral = convolution(width, self.CHANNELS, kernel=1)
+        self.from_pyramid = convolution(pyramid, self.CHANNELS, kernel=1)
+        self.smooth = convolution(self.CHANNELS, self.CHANNELS)
+        self.classify = nn.Conv2d(self.CHANNELS, len(SEGMENTATION_CLASSES), 1)
+
+    def forward(self, finest, pyramid16):
+        """-> class logits (N,8,32,32)."""
+        joined = self.lateral(finest) + enlarge(self.from_pyramid(pyramid16))
+        return self.classify(self.smooth(joined)).float()
+
+
+def rotation_from_6d(columns):
+    """(N,6) numbers -> proper rotations (N,3,3).
+
+    Gram-Schmidt on two columns; continuous, unlike angles or quaternions (Zhou et al. 2019,
+    arXiv 1812.07035). Written out in plain products for the ONNX graph.
+    """
+    first = unit(columns[:, 0:3])
+    second = columns[:, 3:6]
+    second = unit(second - (first * second).sum(dim=1, keepdim=True) * first)
+    a, b, c = first.unbind(dim=1)
+    d, e, f = second.unbind(dim=1)
+    third = torch.stack([b * f - c * e, c * d - a * f, a * e - b * d], dim=1)
+    return torch.stack([first, second, third], dim=2)
+
+
+def unit(vectors):
+    """(N,3) vectors to length one; the tiny offset keeps a zero vector finite."""
+    return vectors / (vectors.square().sum(dim=1, keepdim=True) + 1e-12).sqrt()

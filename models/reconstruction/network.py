@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole network: backbone, pyramid and heads."""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from .backbone import Backbone, FeaturePyramid
+from .config import NetworkConfig
+from .heads import FusionHead, HighHead, PointHead, SegmentationHead
+
+
+class Reconstruction(NamedTuple):
+    """What the network says about N crops; the fields of the ONNX file, in its order.
+
+    points (N,P,2) crop coordinates, x right, y down, -1..1; point_sigma (N,P) same units;
+    identity (N,60) standard deviations; expression (N,52) 0..1; gaze (N,2,2) radians;
+    rotation (N,3,3) head to crop camera; face_logit (N,), face_probability in the ONNX file.
+    """
+
+    points: torch.Tensor
+    point_sigma: torch.Tensor
+    identity: torch.Tensor
+    expression: torch.Tensor
+    gaze: torch.Tensor
+    rotation: torch.Tensor
+    face_logit: torch.Tensor
+
+
+class ReconstructionNetwork(nn.Module):
+    """One picture of a face in, everything Mien knows about it out."""
+
+    def __init__(self, config=NetworkConfig()):
+        super().__init__()
+        self.config = config
+        self.backbone = Backbone(config.widths, config.depths)
+        self.pyramid = FeaturePyramid(config.widths, config.pyramid)
+        self.point_head = PointHead(config.pyramid, config.points, config.point_hidden)
+        self.high_head = HighHead(config.widths[3], config.identity_hidden)
+        self.fusion_head = FusionHead(config.widths, config.pyramid, config.expression_hidden)
+        self.segmentation_head = SegmentationHead(config.widths[0], config.pyramid)
+
+    def forward(self, image):
+        """uint8 (N,128,128,3) RGB -> Reconstruction, segmentation logits (N,8,32,32)."""
+        levels = self.backbone(image)
+        pyramid16, pyramid8 = self.pyramid(levels)
+        return (
+            self.reconstruct(levels, pyramid16, pyramid8),
+            self.segmentation_head(levels[0], pyramid16),
+        )
+
+    def reconstruct(self, levels, pyramid16, pyramid8):
+        """Backbone and pyramid levels -> Reconstruction."""
+        points, sigma = self.point_head(pyramid16, pyramid8)
+        identity, rotation, face_logit = self.high_head(levels[3])
+        expression, gaze = self.fusion_head(levels, pyramid16, pyramid8)
+        return Reconstruction(points, sigma, identity, expression, gaze, rotation, face_logit)

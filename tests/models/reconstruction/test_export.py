@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The exported files answer as the torch network does, and say what they are."""
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from models.__main__ import main
+from models.reconstruction.checkpoint import load_checkpoint, network_from, save_checkpoint
+from models.reconstruction.config import NetworkConfig
+from models.reconstruction.export import FACE_OUTPUTS, METADATA_KEY
+from models.reconstruction.network import ReconstructionNetwork
+
+TOLERANCE = 1e-3
+POINTS = 90
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A network whose batch normalisation has seen pictures, so that folding it is put to test."""
+    torch.manual_seed(1)
+    network = ReconstructionNetwork(NetworkConfig(points=POINTS))
+    network.train()
+    with torch.no_grad():
+        for _ in range(3):
+            network(torch.randint(0, 256, (4, 128, 128, 3), dtype=torch.uint8))
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def files(network, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export")
+    checkpoint, face, pixels = folder / "c.pt", folder / "face.onnx", folder / "pixels.onnx"
+    save_checkpoint(checkpoint, network, progress={"steps": 7, "seconds": 1.5})
+    assert main(["export", str(checkpoint), "-o", str(face), "--pixels", str(pixels)]) == 0
+    return face, pixels
+
+
+def pictures(count):
+    random = np.random.default_rng(count)
+    return random.integers(0, 256, (count, 128, 128, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_onnxruntime_agrees_with_torch(network, files, count):
+    image = pictures(count)
+    with torch.no_grad():
+        answer, logits = network(torch.from_numpy(image))
+    expected = dict(zip(FACE_OUTPUTS, answer))
+    expected["face"] = torch.sigmoid(expected["face"])
+    session = onnxruntime.InferenceSession(files[0], providers=["CPUExecutionProvider"])
+    for name, value in zip(FACE_OUTPUTS, session.run(list(FACE_OUTPUTS), {"image": image})):
+        assert value.shape == expected[name].shape, name
+        assert np.abs(value - expected[name].numpy()).max() <= TOLERANCE, name
+    session = onnxruntime.InferenceSession(files[1], providers=["CPUExecutionProvider"])
+    (segmentation,) = session.run(["segmentation"], {"image": image})
+    assert segmentation.shape == (count, 8, 32, 32)
+    assert np.abs(segmentation - logits.softmax(1).numpy()).max() <= TOLERANCE
+
+
+def test_outputs_are_what_the_contract_says(files):
+    session = onnxruntime.InferenceSession(files[0], providers=["CPUExecutionProvider"])
+    image = pictures(3)
+    out = dict(zip(FACE_OUTPUTS, session.run(list(FACE_OUTPUTS), {"image": image})))
+    assert out["points"].shape == (3, POINTS, 2) and out["point_sigma"].shape == (3, POINTS)
+    assert out["identity"].shape == (3, 60) and out["gaze"].shape == (3, 2, 2)
+    assert (out["point_sigma"] > 0).all()
+    assert ((out["expression"] >= 0) & (out["expression"] <= 1)).all()
+    assert ((out["face"] >= 0) & (out["face"] <= 1)).all()
+    gram = out["rotation"] @ out["rotation"].transpose(0, 2, 1)
+    assert np.abs(gram - np.eye(3)).max() < 1e-5
+    assert np.allclose(np.linalg.det(out["rotation"]), 1, atol=1e-5)
+
+
+def test_metadata_tells_trained_from_untrained(files, tmp_path):
+    session = onnxruntime.InferenceSession(files[0], providers=["CPUExecutionProvider"])
+    metadata = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
+    assert metadata["trained"] and metadata["points"] == POINTS
+    assert metadata["training"] == {"steps": 7, "seconds": 1.5}
+    path = tmp_path / "untrained.onnx"
+    assert main(["export", "--untrained", "--points", "70", "-o", str(path)]) == 0
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    metadata = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
+    assert not metadata["trained"] and metadata["points"] == 70
+
+
+def test_averaged_weights_are_what_is_used(network, tmp_path):
+    average = {k: v + 1 if v.is_floating_point() else v for k, v in network.state_dict().items()}
+    save_checkpoint(tmp_path / "c.pt", network, average=average)
+    loaded = network_from(load_checkpoint(tmp_path / "c.pt")).state_dict()
+    assert all(torch.equal(loaded[k], average[k]) for k in average)
+
+
+def test_bad_input_is_one_sentence(tmp_path, capsys):
+    out = tmp_path / "x.onnx"
+    assert main(["export", str(tmp_path / "none.pt"), "-o", str(out)]) == 2
+    (tmp_path / "text.pt").write_text("not a checkpoint")
+    assert main(["export", str(tmp_path / "text.pt"), "-o", str(out)]) == 2
+    missing = str(tmp_path / "none" / "x.onnx")
+    assert main(["export", "--untrained", "--points", "70", "-o", missing]) == 2
+    assert not out.exists() and not list(tmp_path.glob("*.partial"))
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len([line for line in lines if line.startswith("models export:")]) == 3
