@@ -28,7 +28,7 @@ def patches(image):
     cells = CROP_SIZE // PATCH
     grid = image.reshape(-1, cells, PATCH, cells, PATCH, CHANNELS).permute(0, 1, 3, 2, 4, 5)
     grid = grid.reshape(-1, cells, cells, PATCH * PATCH * CHANNELS).permute(0, 3, 1, 2)
-    return (grid.float() - PIXEL_CENTRE) / PIXEL_SCALE
+    return grid.float().sub_(PIXEL_CENTRE).mul_(1 / PIXEL_SCALE)
 
 
 class Backbone(nn.Module):
@@ -60,8 +60,8 @@ class Backbone(nn.Module):
 class FeaturePyramid(nn.Module):
     """Top-down pathway with lateral connections (Lin et al. 2017), as in Wang, Shen, Yu (2021).
 
-    Serves the levels of 16x16 and 8x8 cells; the finest level is joined in `SegmentationHead`, so
-    that who needs no segmentation does not pay for it.
+    Serves the levels of 16x16 and 8x8 cells; the finest level is joined where it is read (fusion
+    and segmentation heads), so that nobody pays for a level that is not read.
     """
 
     def __init__(self, widths, channels):

@@ -24,9 +24,9 @@ class NetworkConfig:
     points: number of dense points, the 68 iBUG points first.
     """
 
-    widths: tuple[int, int, int, int] = (32, 64, 128, 256)
-    depths: tuple[int, int, int, int] = (2, 2, 2, 1)
-    pyramid: int = 64
+    widths: tuple[int, int, int, int] = (32, 64, 128, 192)
+    depths: tuple[int, int, int, int] = (1, 2, 2, 1)
+    pyramid: int = 48
     points: int = 388
     point_hidden: int = 320
     identity_hidden: int = 192

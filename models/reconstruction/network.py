@@ -38,7 +38,7 @@ class ReconstructionNetwork(nn.Module):
         self.pyramid = FeaturePyramid(config.widths, config.pyramid)
         self.point_head = PointHead(config.pyramid, config.points, config.point_hidden)
         self.high_head = HighHead(config.widths[3], config.identity_hidden)
-        self.fusion_head = FusionHead(config.widths, config.pyramid, config.expression_hidden)
+        self.fusion_head = FusionHead(config.widths[0], config.pyramid, config.expression_hidden)
         self.segmentation_head = SegmentationHead(config.widths[0], config.pyramid)
 
     def forward(self, image):
@@ -54,5 +54,5 @@ class ReconstructionNetwork(nn.Module):
         """Backbone and pyramid levels -> Reconstruction."""
         points, sigma = self.point_head(pyramid16, pyramid8)
         identity, rotation, face_logit = self.high_head(levels[3])
-        expression, gaze = self.fusion_head(levels, pyramid16, pyramid8)
+        expression, gaze = self.fusion_head(levels[0], pyramid16, pyramid8)
         return Reconstruction(points, sigma, identity, expression, gaze, rotation, face_logit)
