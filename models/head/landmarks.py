@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the 68 iBUG points lie on MakeHuman's hm08 mesh, and which further points are tracked.
+
+Points on lids and lips are found on edge loops of the mesh (the loop through a named vertex) at
+a fraction of the way from corner to corner, so that they sit on the margin in every person; the
+fractions follow the labels of 300-W style data: lid points at thirds of the lid, inner lip points
+at .55 of the half width. The other points are single vertices.
+"""
+
+import numpy as np
+
+from .topology import Topology
+
+LID_LOOP = 6785  # a vertex of the left eye's loop on the front edge of both lids
+OUTER_LIP_LOOP = 455  # on the vermilion border
+LIP_CORNER_LOOP = 467
+INNER_LIP_LOOP = 474  # the innermost loop seen when the lips part
+
+LID_FRACTIONS = (1 / 3, 2 / 3)
+OUTER_LIP_FRACTIONS = (0.64, 0.28)  # of the half width, from the mid line: 49, 50; 51 is at 0
+INNER_LIP_FRACTION = 0.55
+
+# Left side (+x): brow from the inner to the outer end (22-26), wing of the nose (34, 35).
+BROW = (6983, 6980, 6981, 6982, 6987)
+NOSE_SIDE = (7068, 7095)
+NOSE_MIDDLE = (136, 131, 201, 294, 307)  # 27-30 down the bridge, then 33 under the tip
+
+JAW_POINTS = 17
+CONTOUR_CANDIDATES = 8
+JAW_CENTRE_DROP = 0.045  # m below the eyes: from here the outline of the jaw is swept by angle
+SWEEP_STEPS = 61
+SLICE_HALF_WIDTH = 0.006  # m: how near the radial plane a contour candidate lies
+CONTOUR_FORWARD = 0.045  # m in front of the frontal outline: the cheek, seen when the head turns
+CONTOUR_BACKWARD = 0.030
+CONTOUR_INWARD = 0.55  # of the radius
+MID_LINE = 5e-4  # m
+
+
+def inner_points(positions: np.ndarray, topology: Topology, mirror: np.ndarray) -> np.ndarray:
+    """(51,) vertices of the iBUG points 17-67.
+
+    positions (N,3) of the mean person, numbered as in hm08; mirror (N,).
+    """
+    left_brow = list(BROW)
+    bridge, base = list(NOSE_MIDDLE[:4]), NOSE_MIDDLE[4]
+    wing_inner, wing_outer = NOSE_SIDE
+    nose = [mirror[wing_outer], mirror[wing_inner], base, wing_inner, wing_outer]
+    brows = [mirror[v] for v in reversed(left_brow)] + left_brow
+    return np.array(brows + bridge + nose + _eyes(positions, topology, mirror)
+                    + _mouth(positions, topology, mirror))  # fmt: skip
+
+
+def _eyes(positions, topology, mirror) -> list[int]:
+    """36-47: right eye from its outer corner over the upper lid, then the left from its inner."""
+    loop = np.array(topology.loop_through(LID_LOOP))
+    x = positions[loop, 0]
+    inner, outer = loop[np.argmin(x)], loop[np.argmax(x)]
+    upper, lower = _arcs(positions, loop, inner, outer)
+    at_upper = [_along(positions, upper, f) for f in LID_FRACTIONS]
+    at_lower = [_along(positions, lower, f) for f in LID_FRACTIONS]
+    left = [inner, *at_upper, outer, *reversed(at_lower)]
+    # The right eye is numbered from the outer corner: the mirror image of 45, 44, 43, 42, 47, 46.
+    right = [mirror[left[k]] for k in (3, 2, 1, 0, 5, 4)]
+    return right + left
+
+
+def _mouth(positions, topology, mirror) -> list[int]:
+    """48-67: outer lip clockwise in the picture from the right corner, then the inner lip."""
+    outer = np.array(topology.loop_through(OUTER_LIP_LOOP))
+    inner = np.array(topology.loop_through(INNER_LIP_LOOP))
+    corner = max(topology.loop_through(LIP_CORNER_LOOP), key=lambda v: positions[v, 0])
+    inner_corner = max(inner, key=lambda v: positions[v, 0])
+    far, near = OUTER_LIP_FRACTIONS
+    top = [_at_width(positions, outer, corner, f, above=True) for f in (0.0, near, far)]
+    bottom = [_at_width(positions, outer, corner, f, above=False) for f in (0.0, near, far)]
+    in_top = [_at_width(positions, inner, inner_corner, f, above=True)
+              for f in (0.0, INNER_LIP_FRACTION)]  # fmt: skip
+    in_bottom = [_at_width(positions, inner, inner_corner, f, above=False)
+                 for f in (0.0, INNER_LIP_FRACTION)]  # fmt: skip
+    m = mirror
+    return [
+        m[corner], m[top[2]], m[top[1]], top[0], top[1], top[2],
+        corner, bottom[2], bottom[1], bottom[0], m[bottom[1]], m[bottom[2]],
+        m[inner_corner], m[in_top[1]], in_top[0], in_top[1],
+        inner_corner, in_bottom[1], in_bottom[0], m[in_bottom[1]],
+    ]  # fmt: skip
+
+
+def _arcs(positions, loop, start, end):
+    """The two ways round a closed loop from start to end; the upper one first."""
+    loop = np.roll(loop, -int(np.flatnonzero(loop == start)[0]))
+    split = int(np.flatnonzero(loop == end)[0])
+    one, other = loop[: split + 1], np.append(loop[split:], loop[0])[::-1]
+    pair = (one, other)
+    return pair if positions[one, 1].mean() > positions[other, 1].mean() else pair[::-1]
+
+
+def _along(positions, arc, fraction: float) -> int:
+    """The vertex of the arc nearest to the fraction of its length."""
+    steps = np.linalg.norm(np.diff(positions[arc], axis=0), axis=1)
+    length = np.append(0, np.cumsum(steps)) / steps.sum()
+    return int(arc[np.argmin(np.abs(length - fraction))])
+
+
+def _at_width(positions, loop, corner, fraction: float, above: bool) -> int:
+    """The vertex of the upper or lower half of a lip loop at a fraction of the corner's x."""
+    middle = loop[np.abs(positions[loop, 0]) < 1e-3]
+    y_middle = np.sort(positions[middle, 1])
+    half = (y_middle[0] + y_middle[-1]) / 2
+    side = loop[(positions[loop, 1] > half) == above]
+    return int(side[np.argmin(np.abs(positions[side, 0] - fraction * positions[corner, 0]))])
+
+
+def jaw_contour(positions: np.ndarray, candidates: np.ndarray, mirror: np.ndarray):
+    """Frontal jaw outline and what it may slide along when the head turns.
+
+    positions (V,3) m in head space; candidates: vertices of the skin without ears and neck;
+    mirror (V,). Returns (17,) and (17, CONTOUR_CANDIDATES), both symmetric, from the
+    character's right ear over the chin to the left.
+    """
+    left = _frontal_outline(positions, candidates)  # from the left ear down to the chin
+    slides = [_slide(positions, candidates, vertex) for vertex in left]
+    half = JAW_POINTS // 2
+    outline = [mirror[v] for v in left[:half]] + [left[half]] + left[:half][::-1]
+    contour = [mirror[s] for s in slides[:half]] + [slides[half]] + slides[:half][::-1]
+    return np.array(outline), np.array(contour)
+
+
+def _frontal_outline(positions, candidates) -> list[int]:
+    """Nine vertices evenly spaced along the left outline from eye height to the chin."""
+    centre = np.array([0.0, -JAW_CENTRE_DROP])
+    offset = positions[candidates, :2] - centre
+    angle = np.arctan2(offset[:, 1], offset[:, 0])
+    radius = np.linalg.norm(offset, axis=1)
+    start = np.arctan2(JAW_CENTRE_DROP, 0.075)  # the height of the eyes at the side of the face
+    sweep = np.linspace(start, -np.pi / 2, SWEEP_STEPS)
+    window = np.deg2rad(4.0)
+    outline = []
+    for direction in sweep:
+        near = np.abs(angle - direction) < window
+        outline.append(int(candidates[near][np.argmax(radius[near])]))
+    path = positions[outline, :2]
+    length = np.append(0, np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1)))
+    wanted = np.linspace(0, length[-1], JAW_POINTS // 2 + 1)
+    nine = [outline[int(np.argmin(np.abs(length - w)))] for w in wanted]
+    middle = candidates[np.abs(positions[candidates, 0]) < MID_LINE]
+    nine[-1] = int(middle[np.argmin(np.linalg.norm(positions[middle] - positions[nine[-1]], axis=1))])
+    return nine
+
+
+def _slide(positions, candidates, vertex: int) -> np.ndarray:
+    """Vertices along the face's slice through the vertex and the head's forward axis."""
+    centre = np.array([0.0, -JAW_CENTRE_DROP])
+    here = positions[vertex]
+    outward = here[:2] - centre
+    radius = np.linalg.norm(outward)
+    outward = outward / radius
+    offset = positions[candidates, :2] - centre
+    across = np.abs(offset @ np.array([-outward[1], outward[0]]))
+    along = offset @ outward
+    ahead = positions[candidates, 2] - here[2]
+    inside = (
+        (across < SLICE_HALF_WIDTH)
+        & (along > CONTOUR_INWARD * radius)
+        & (-CONTOUR_BACKWARD < ahead)
+        & (ahead < CONTOUR_FORWARD)
+    )
+    strip = candidates[inside]
+    strip = strip[np.argsort(ahead[inside])]
+    picks = np.round(np.linspace(0, len(strip) - 1, CONTOUR_CANDIDATES)).astype(int)
+    return strip[picks]
+
+
+def spread(positions: np.ndarray, candidates: np.ndarray, weight: np.ndarray, count: int,
+           mirror: np.ndarray, taken: np.ndarray) -> np.ndarray:  # fmt: skip
+    """Farthest-point sampling of about count vertices, symmetric, denser where weight is high.
+
+    positions (V,3); candidates (C,) vertices; weight (C,) multiplies distances; taken: vertices
+    that are points already. Returns the chosen vertices, sorted.
+    """
+    chosen: list[int] = []
+    distance = np.full(len(candidates), np.inf)
+
+    def add(vertex: int) -> None:
+        gap = np.linalg.norm(positions[candidates] - positions[vertex], axis=1) * weight
+        np.minimum(distance, gap, out=distance)
+
+    for vertex in taken:
+        add(vertex)
+    while len(chosen) < count:
+        vertex = int(candidates[np.argmax(distance)])
+        for side in {vertex, int(mirror[vertex])}:
+            chosen.append(side)
+            add(side)
+    return np.array(sorted(chosen))
