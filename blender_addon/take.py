@@ -21,6 +21,7 @@ VERSION = 1
 
 # The bones a take of this version brings, each after its parent.
 BONE_NAMES = ("neck", "head", "jaw", "eye.L", "eye.R")
+BONE_PARENTS = (-1, 0, 1, 1, 1)
 
 # Blender's shape-key sliders end here; a weight beyond could not be written.
 LARGEST_WEIGHT = 10.0
@@ -284,11 +285,8 @@ def _check_references(take: Take) -> None:
     header = take.header
     if header.bone_names != BONE_NAMES:
         raise TakeError(f"the bones are not {', '.join(BONE_NAMES)}.")
-    bones = np.arange(len(header.bone_names))
-    if take.bone_parent[0] != -1 or (take.bone_parent[1:] < 0).any():
-        raise TakeError("bone_parent must give one root, the first bone.")
-    if (take.bone_parent >= bones).any():
-        raise TakeError("bone_parent names a bone that comes later.")
+    if tuple(take.bone_parent) != BONE_PARENTS:
+        raise TakeError(f"bone_parent is not {BONE_PARENTS}.")
     for name, count in (
         ("quads", len(take.neutral)),
         ("group", len(header.group_names)),

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The head: a mesh with UVs, material slots, and a shape key for every shape and corrective."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from ..take import LARGEST_WEIGHT, Take
+from .curves import Channel
+from .frame_of_reference import points_to_blender
+from .materials import add_materials
+from .timing import Performance
+
+# Rendered pictures show the head one level finer; the viewport stays as fast as the mesh.
+RENDER_SUBDIVISION = 1
+
+
+def add_head(name: str, take: Take, collection: bpy.types.Collection) -> bpy.types.Object:
+    """The head at rest, face along -y, with all shape keys at zero."""
+    mesh = _mesh(name, take)
+    head = bpy.data.objects.new(name, mesh)
+    collection.objects.link(head)
+    _add_shape_keys(head, take)
+    return head
+
+
+def add_subdivision(head: bpy.types.Object) -> None:
+    """Render smoother than the viewport shows; to be added after what deforms the mesh."""
+    modifier = head.modifiers.new("Subdivision", "SUBSURF")
+    modifier.levels = 0
+    modifier.render_levels = RENDER_SUBDIVISION
+    modifier.show_viewport = False
+
+
+def shape_channels(head: bpy.types.Object, take: Take, performance: Performance) -> list[Channel]:
+    """The channels of all shape keys; widens the slider of a key whose weights leave 0 to 1."""
+    names = take.header.shape_names + take.header.corrective_names
+    weights = np.concatenate([performance.weights, performance.corrective_weights], axis=1)
+    blocks = head.data.shape_keys.key_blocks
+    for name, lowest, highest in zip(names, weights.min(axis=0), weights.max(axis=0)):
+        _widen_slider(blocks[name], float(lowest), float(highest))
+    return [
+        Channel(f'key_blocks["{bpy.utils.escape_identifier(name)}"].value', column)
+        for name, column in zip(names, weights.T)
+    ]
+
+
+def _widen_slider(block: bpy.types.ShapeKey, lowest: float, highest: float) -> None:
+    """Blender clamps a key's value to its slider, also when a curve drives it."""
+    block.slider_max = min(max(block.slider_max, highest), LARGEST_WEIGHT)
+    block.slider_min = max(min(block.slider_min, lowest), -LARGEST_WEIGHT)
+
+
+def _mesh(name: str, take: Take) -> bpy.types.Mesh:
+    mesh = bpy.data.meshes.new(name)
+    corner_is_used = _used_corners(take.quads)
+    vertices = take.quads[corner_is_used]
+    sizes = corner_is_used.sum(axis=1)
+    mesh.vertices.add(len(take.neutral))
+    mesh.vertices.foreach_set("co", points_to_blender(take.neutral).ravel())
+    mesh.loops.add(len(vertices))
+    mesh.loops.foreach_set("vertex_index", vertices)
+    mesh.polygons.add(len(take.quads))
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int32)
+    mesh.polygons.foreach_set("loop_start", starts)
+    mesh.update(calc_edges=True)
+    coordinates = mesh.uv_layers.new(name="UVMap")
+    coordinates.uv.foreach_set("vector", take.uv[corner_is_used].ravel())
+    add_materials(mesh, take)
+    mesh.shade_smooth()
+    return mesh
+
+
+def _used_corners(quads: np.ndarray) -> np.ndarray:
+    """(F, 4) bool: all corners, less the last of a triangle."""
+    used = np.ones(quads.shape, bool)
+    used[:, 3] = quads[:, 3] != quads[:, 2]
+    return used
+
+
+def _add_shape_keys(head: bpy.types.Object, take: Take) -> None:
+    head.shape_key_add(name="Basis", from_mix=False)
+    names = take.header.shape_names + take.header.corrective_names
+    offsets = (*take.shapes, *take.correctives)
+    for name, offset in zip(names, offsets):
+        key = head.shape_key_add(name=name, from_mix=False)
+        key.points.foreach_set("co", points_to_blender(take.neutral + offset).ravel())
+        key.value = 0.0
