@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 
 from .head import ASSET, QUANTISED, quantise
 from .identity import People
-from .landmarks import inner_points, jaw_contour, spread
+from .landmarks import above_jaw, inner_points, jaw_contour, spread
 from .names import BONE_NAMES, EYE_BONES, GROUP_NAMES, SHAPE_NAMES, mirrored_name
 from .source import AnnyData, BaseMesh
 from .topology import Topology
@@ -75,7 +75,7 @@ def build(data: AnnyData) -> dict[str, np.ndarray]:
     positions[vertices] = mean[: len(vertices)]
     skin_index, skin_weight = _skin(data, vertices, local[quads], group)
     inner = local[inner_points(positions, topology, data.mirror())]
-    points = _points(mean[: len(vertices)], local[quads], group, mirror, skin_index, skin_weight, inner)
+    points = _points(mean[: len(vertices)], local[quads], group, mirror, inner)
 
     fields = {
         "mean": mean[: len(vertices)].astype(np.float32),
@@ -83,7 +83,7 @@ def build(data: AnnyData) -> dict[str, np.ndarray]:
         "identity_mirror": signs.astype(np.float32),
         "bone_mean": mean[bones].reshape(2, len(BONE_NAMES), 3).astype(np.float32),
         "bone_basis": basis[:, bones].reshape(-1, 2, len(BONE_NAMES), 3).astype(np.float32),
-        "shapes": _shapes(data, vertices, local[quads], group),
+        "shapes": _shapes(data, vertices, local[quads], group, mirror),
         "shape_mirror": np.array([SHAPE_NAMES.index(mirrored_name(n)) for n in SHAPE_NAMES], np.int32),
         "quads": local[quads].astype(np.int32),
         "uv": base.uv[base.uv_quads[_kept_faces(base, quads)]].astype(np.float32),
@@ -243,12 +243,14 @@ def _align(samples: np.ndarray, front: np.ndarray) -> np.ndarray:
     return aligned
 
 
-def _shapes(data, vertices, quads, group) -> np.ndarray:
+def _shapes(data, vertices, quads, group, mirror) -> np.ndarray:
     """(52,V,3) m. The eyeballs stay: bones turn them."""
     shapes = np.stack([data.shape(name)[vertices] for name in SHAPE_NAMES]) * METRES_PER_UNIT
     eyeballs = np.unique(quads[np.isin(group, _groups("eye_left", "eye_right"))])
     shapes[:, eyeballs] = 0
-    return shapes
+    # The artist's left and right halves differ by up to 2 mm: give both sides their mean.
+    partner = [SHAPE_NAMES.index(mirrored_name(name)) for name in SHAPE_NAMES]
+    return (shapes + _mirrored(shapes, mirror)[partner]) / 2
 
 
 def _skin(data, vertices, quads, group) -> tuple[np.ndarray, np.ndarray]:
@@ -277,11 +279,11 @@ def _governing_bone(bone: str, parents: dict[str, str]) -> str:
     return "neck"
 
 
-def _points(mean, quads, group, mirror, skin_index, skin_weight, inner) -> dict[str, np.ndarray]:
+def _points(mean, quads, group, mirror, inner) -> dict[str, np.ndarray]:
     skin = np.unique(quads[np.isin(group, _groups("skin", "lips", "eyelids"))])
     ears = np.unique(quads[np.isin(group, _groups("ears", "inside_mouth"))])
-    neck = (skin_weight * (skin_index == BONE_NAMES.index("neck"))).sum(axis=1)
-    face = skin[~np.isin(skin, ears) & (neck[skin] < 0.5)]
+    face = skin[~np.isin(skin, ears)]
+    face = face[above_jaw(mean[face])]
     outline, contour = jaw_contour(mean, face, mirror)
     points68 = np.concatenate([outline, inner])
 

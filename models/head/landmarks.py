@@ -34,6 +34,10 @@ CONTOUR_FORWARD = 0.045  # m in front of the frontal outline: the cheek, seen wh
 CONTOUR_BACKWARD = 0.030
 CONTOUR_INWARD = 0.55  # of the radius
 MID_LINE = 5e-4  # m
+# The lower edge of the jaw on the mean person, from the chin to the angle below the ear, (z, y) m:
+# what lies under this line is throat and neck.
+CHIN_EDGE = (-0.002, -0.108)
+JAW_ANGLE = (-0.080, -0.080)
 
 
 def inner_points(positions: np.ndarray, topology: Topology, mirror: np.ndarray) -> np.ndarray:
@@ -111,10 +115,17 @@ def _at_width(positions, loop, corner, fraction: float, above: bool) -> int:
     return int(side[np.argmin(np.abs(positions[side, 0] - fraction * positions[corner, 0]))])
 
 
+def above_jaw(positions: np.ndarray) -> np.ndarray:
+    """(N,) bool: which positions (N,3) m of the mean person belong to the face, not to the neck."""
+    (chin_z, chin_y), (angle_z, angle_y) = CHIN_EDGE, JAW_ANGLE
+    edge = chin_y + (positions[:, 2] - chin_z) * (angle_y - chin_y) / (angle_z - chin_z)
+    return positions[:, 1] > np.maximum(edge, chin_y)
+
+
 def jaw_contour(positions: np.ndarray, candidates: np.ndarray, mirror: np.ndarray):
     """Frontal jaw outline and what it may slide along when the head turns.
 
-    positions (V,3) m in head space; candidates: vertices of the skin without ears and neck;
+    positions (V,3) m in head space; candidates: skin above the jaw's edge, without ears;
     mirror (V,). Returns (17,) and (17, CONTOUR_CANDIDATES), both symmetric, from the
     character's right ear over the chin to the left.
     """
