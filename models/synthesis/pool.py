@@ -37,8 +37,9 @@ class Sample:
     image (192,192,3) uint8 RGB; points (P,2) float32 px; visible (P,) uint8, 0 where the point is
     hidden by the head itself or by something before it; identity (60,), expression (52,), gaze
     (2,2) float32 as the head model takes them; rotation (3,3) float32, head to the camera that looks
-    along the ray through the picture's centre; face 0 or 1; segmentation (96,96) uint8; source as
-    the constants above. Without a face all labels but the segmentation are zeros.
+    along the ray through the picture's centre; focal: the camera's focal length in px of this
+    picture, the principal point being its centre, 0 where unknown; face 0 or 1; segmentation (96,96)
+    uint8; source as the constants above. Without a face all labels but the segmentation are zeros.
     """
 
     image: np.ndarray
@@ -51,13 +52,15 @@ class Sample:
     face: int
     segmentation: np.ndarray
     source: int
+    focal: float = 0.0
 
 
 _LABELS: dict[str, type] = {
     "points": np.float32, "visible": np.uint8, "identity": np.float32, "expression": np.float32,
     "gaze": np.float32, "rotation": np.float32, "face": np.uint8, "segmentation": np.uint8,
-    "source": np.uint8,
+    "source": np.uint8, "focal": np.float32,
 }
+_SCALARS = {"face": int, "source": int, "focal": float}
 
 
 @dataclass(frozen=True)
@@ -75,16 +78,16 @@ class Chunk:
     face: np.ndarray
     segmentation: np.ndarray
     source: np.ndarray
+    focal: np.ndarray
 
     def __len__(self) -> int:
         return len(self.image)
 
     def sample(self, index: int) -> Sample:
         """One sample, its picture copied into memory."""
-        return Sample(image=np.array(self.image[index]), face=int(self.face[index]),
-                      source=int(self.source[index]),
-                      **{name: getattr(self, name)[index] for name in _LABELS
-                         if name not in ("face", "source")})
+        labels = {name: getattr(self, name)[index] for name in _LABELS}
+        labels |= {name: kind(labels[name]) for name, kind in _SCALARS.items()}
+        return Sample(image=np.array(self.image[index]), **labels)
 
 
 def chunk_path(folder: str | Path, index: int) -> Path:
@@ -119,15 +122,22 @@ def write_chunk(folder: str | Path, index: int, samples: Sequence[Sample]) -> Pa
     return path
 
 
-def open_chunks(folder: str | Path) -> list[Chunk]:
-    """The finished chunks of a pool in order; FileNotFoundError where there is no such folder."""
+def chunk_paths(folder: str | Path) -> list[Path]:
+    """The finished chunks of a pool in order, unopened; FileNotFoundError without such a folder."""
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"no pool at {folder}")
-    return [_open(path) for path in sorted(folder.iterdir()) if _CHUNK_NAME.fullmatch(path.name)]
+    return sorted(path for path in folder.iterdir() if _CHUNK_NAME.fullmatch(path.name))
 
 
-def _open(path: Path) -> Chunk:
+def open_chunk(path: str | Path) -> Chunk:
+    """One finished chunk: its labels read, its pictures memory-mapped."""
+    path = Path(path)
     image = np.load(path / _IMAGE_FILE, mmap_mode="r", allow_pickle=False)
     with np.load(path / _LABEL_FILE, allow_pickle=False) as labels:
         return Chunk(path, image, **{name: labels[name] for name in _LABELS})
+
+
+def open_chunks(folder: str | Path) -> list[Chunk]:
+    """The finished chunks of a pool in order; FileNotFoundError where there is no such folder."""
+    return [open_chunk(path) for path in chunk_paths(folder)]

@@ -17,7 +17,8 @@ def sample(seed):
         expression=rng.uniform(size=52).astype(np.float32),
         gaze=rng.normal(size=(2, 2)).astype(np.float32),
         rotation=np.eye(3, dtype=np.float32), face=1,
-        segmentation=rng.integers(0, 8, (96, 96), dtype=np.uint8), source=pool.SOURCE_PORTRAIT)
+        segmentation=rng.integers(0, 8, (96, 96), dtype=np.uint8), source=pool.SOURCE_PORTRAIT,
+        focal=float(rng.integers(100, 900)))
 
 
 def test_round_trip(tmp_path):
@@ -35,7 +36,7 @@ def test_round_trip(tmp_path):
 
 def test_unfinished_chunks_are_not_seen(tmp_path):
     (tmp_path / ".00000.123").mkdir()
-    assert pool.open_chunks(tmp_path) == []
+    assert pool.open_chunks(tmp_path) == [] and pool.chunk_paths(tmp_path) == []
 
 
 def test_nothing_is_left_of_a_failed_chunk(tmp_path):
