@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 
 from .head import ASSET, QUANTISED, quantise
 from .identity import People
-from .landmarks import above_jaw, inner_points, jaw_contour, spread
+from .landmarks import height_above_jaw, inner_points, jaw_contour, spread
 from .names import BONE_NAMES, EYE_BONES, GROUP_NAMES, SHAPE_NAMES, mirrored_name
 from .source import AnnyData, BaseMesh
 from .topology import Topology
@@ -55,6 +55,7 @@ RIG_BONES = {"neck01": "neck", "neck02": "neck", "neck03": "neck", "head": "head
              "eye.L": "eye.L", "eye.R": "eye.R"}  # fmt: skip
 BONES_PER_VERTEX = 4
 EYE_BONE_LENGTH = 0.03  # m
+NECK_FADE = 0.04  # m below the jaw over which the neck takes hold
 JAW_TIP = 991  # the chin, where the rig's jaw bone ends
 
 
@@ -73,7 +74,7 @@ def build(data: AnnyData) -> dict[str, np.ndarray]:
     topology = Topology(quads[np.isin(group, _groups("skin", "lips", "eyelids", "inside_mouth"))])
     positions = np.full_like(base.positions, np.inf)
     positions[vertices] = mean[: len(vertices)]
-    skin_index, skin_weight = _skin(data, vertices, local[quads], group)
+    skin_index, skin_weight = _skin(data, vertices, local[quads], group, mean[: len(vertices)])
     inner = local[inner_points(positions, topology, data.mirror())]
     points = _points(mean[: len(vertices)], local[quads], group, mirror, inner)
 
@@ -253,8 +254,11 @@ def _shapes(data, vertices, quads, group, mirror) -> np.ndarray:
     return (shapes + _mirrored(shapes, mirror)[partner]) / 2
 
 
-def _skin(data, vertices, quads, group) -> tuple[np.ndarray, np.ndarray]:
-    """Bones (V,4) int32 and weights (V,4) float32, summed from the standard rig's bones."""
+def _skin(data, vertices, quads, group, mean) -> tuple[np.ndarray, np.ndarray]:
+    """Bones (V,4) int32 and weights (V,4) float32, summed from the standard rig's bones.
+
+    The neck lets go of everything above the jaw, so that the face follows the head exactly.
+    """
     parents = data.rig_parents()
     weights = np.zeros((max(vertices) + 1, len(BONE_NAMES)))
     for bone, pairs in data.skin_weights().items():
@@ -262,6 +266,10 @@ def _skin(data, vertices, quads, group) -> tuple[np.ndarray, np.ndarray]:
         inside = pairs[:, 0] < len(weights)
         weights[pairs[inside, 0].astype(int), column] += pairs[inside, 1]
     weights = weights[vertices]
+    neck, head = BONE_NAMES.index("neck"), BONE_NAMES.index("head")
+    held = weights[:, neck] * np.clip(-height_above_jaw(mean) / NECK_FADE, 0, 1)
+    weights[:, head] += weights[:, neck] - held
+    weights[:, neck] = held
     for eye, name in zip(EYE_BONES, ("eye_left", "eye_right"), strict=True):
         weights[np.unique(quads[group == GROUP_NAMES.index(name)])] = np.eye(len(BONE_NAMES))[eye]
     order = np.argsort(-weights, axis=1, kind="stable")[:, :BONES_PER_VERTEX]
@@ -283,7 +291,7 @@ def _points(mean, quads, group, mirror, inner) -> dict[str, np.ndarray]:
     skin = np.unique(quads[np.isin(group, _groups("skin", "lips", "eyelids"))])
     ears = np.unique(quads[np.isin(group, _groups("ears", "inside_mouth"))])
     face = skin[~np.isin(skin, ears)]
-    face = face[above_jaw(mean[face])]
+    face = face[height_above_jaw(mean[face]) > 0]
     outline, contour = jaw_contour(mean, face, mirror)
     points68 = np.concatenate([outline, inner])
 

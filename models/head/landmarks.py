@@ -26,11 +26,11 @@ NOSE_SIDE = (7068, 7095)
 NOSE_MIDDLE = (136, 131, 201, 294, 307)  # 27-30 down the bridge, then 33 under the tip
 
 JAW_POINTS = 17
-CONTOUR_CANDIDATES = 8
+CONTOUR_CANDIDATES = 12
 JAW_CENTRE_DROP = 0.045  # m below the eyes: from here the outline of the jaw is swept by angle
 SWEEP_STEPS = 61
 SLICE_HALF_WIDTH = 0.006  # m: how near the radial plane a contour candidate lies
-CONTOUR_FORWARD = 0.045  # m in front of the frontal outline: the cheek, seen when the head turns
+CONTOUR_FORWARD = 0.075  # m in front of the frontal outline: the cheek, seen when the head turns
 CONTOUR_BACKWARD = 0.030
 CONTOUR_INWARD = 0.55  # of the radius
 MID_LINE = 5e-4  # m
@@ -115,11 +115,14 @@ def _at_width(positions, loop, corner, fraction: float, above: bool) -> int:
     return int(side[np.argmin(np.abs(positions[side, 0] - fraction * positions[corner, 0]))])
 
 
-def above_jaw(positions: np.ndarray) -> np.ndarray:
-    """(N,) bool: which positions (N,3) m of the mean person belong to the face, not to the neck."""
+def height_above_jaw(positions: np.ndarray) -> np.ndarray:
+    """(N,) m: how high positions (N,3) m of the mean person lie above the jaw's lower edge.
+
+    What lies below (negative) is throat and neck.
+    """
     (chin_z, chin_y), (angle_z, angle_y) = CHIN_EDGE, JAW_ANGLE
     edge = chin_y + (positions[:, 2] - chin_z) * (angle_y - chin_y) / (angle_z - chin_z)
-    return positions[:, 1] > np.maximum(edge, chin_y)
+    return positions[:, 1] - np.maximum(edge, chin_y)
 
 
 def jaw_contour(positions: np.ndarray, candidates: np.ndarray, mirror: np.ndarray):
