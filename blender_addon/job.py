@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The capture process: the runner in a Python of its own, started, followed and ended. No bpy.
+
+The runner prints one JSON object a line. A thread turns the lines into messages, and whoever
+started the job collects them with `poll`, from a timer or a loop, without ever waiting.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+ADDON_FOLDER = Path(__file__).resolve().parent
+PYTHON_VARIABLE = "MIEN_PYTHON"
+
+# How long the runner may take to end by itself after Cancel before it is killed.
+GRACE_SECONDS = 5.0
+# Lines of the runner's own words kept for the error report.
+REPORT_LINES = 200
+# Importing the vision packages from a cold disk takes many seconds; a hung Python takes for ever.
+VERSION_TIMEOUT_SECONDS = 60.0
+
+
+class RunnerError(RuntimeError):
+    """The runner cannot be started. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Where the runner lives: its Python, and the folder that holds the package `inference`."""
+
+    python: Path
+    folder: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        return [str(self.python), "-m", "inference", *arguments]
+
+    def environment(self) -> dict[str, str]:
+        """The process's environment: the runner's code first, nothing of Blender's Python."""
+        environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONHOME", "PYTHONPATH")}
+        environment["PYTHONPATH"] = str(self.folder)
+        environment["PYTHONIOENCODING"] = "utf-8"
+        environment["PYTHONUNBUFFERED"] = "1"
+        # The add-on's folder is not ours to write to, and __pycache__ would spoil its removal.
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        return environment
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The work has come this far within its stage; total is 0 where the end is not known."""
+
+    stage: str
+    done: int = 0
+    total: int = 0
+
+    @property
+    def share(self) -> float:
+        return min(1.0, max(0.0, self.done / self.total)) if self.total > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the person should know; the capture goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last message of a job that wrote its take."""
+
+    take: Path
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The last message of a job that did not; `report` holds all the runner said."""
+
+    message: str
+    report: str
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """The last message of a job that was told to stop."""
+
+
+Message = Progress | Notice | Finished | Failed | Cancelled
+
+
+def find_runner(preferred_python: str = "") -> Runner:
+    """The runner to use.
+
+    Its Python is the preferred one, else the one MIEN_PYTHON names, else the `.venv` beside the
+    add-on in a checkout. Its code is the add-on's `runner` folder, else the checkout.
+
+    Raises:
+        RunnerError: no such Python, or no code.
+    """
+    return Runner(_find_python(preferred_python), _find_code())
+
+
+def _find_python(preferred: str) -> Path:
+    named = (
+        (preferred, "the add-on's preferences name"),
+        (os.environ.get(PYTHON_VARIABLE, ""), f"the environment variable {PYTHON_VARIABLE} names"),
+    )
+    for path, who in named:
+        if path:
+            if not Path(path).is_file():
+                raise RunnerError(f"There is no Python at {path}, which {who}.")
+            return Path(path)
+    environment = ADDON_FOLDER.parent / ".venv"
+    for relative in ("bin/python", "Scripts/python.exe"):
+        if (environment / relative).is_file():
+            return environment / relative
+    raise RunnerError(
+        "Mien does not know its runner's Python: name it in the add-on's preferences."
+    )
+
+
+def _find_code() -> Path:
+    for folder in (ADDON_FOLDER / "runner", ADDON_FOLDER.parent):
+        if (folder / "inference" / "__main__.py").is_file():
+            return folder
+    raise RunnerError("The add-on was installed without its runner: install it again.")
+
+
+def runner_version(runner: Runner) -> str:
+    """What the runner says about itself.
+
+    Raises:
+        RunnerError: it does not start, or it fails; the message carries its last words.
+    """
+    try:
+        answer = subprocess.run(
+            runner.command("--version"),
+            env=runner.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=VERSION_TIMEOUT_SECONDS,
+            creationflags=_no_console(),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RunnerError(f"{runner.python} gave no answer in {error.timeout:.0f} s.") from error
+    except OSError as error:
+        raise RunnerError(f"{runner.python} does not start: {error.strerror}.") from error
+    if answer.returncode != 0:
+        words = answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"]
+        raise RunnerError(f"The runner does not start in {runner.python}: {words[-1]}")
+    return answer.stdout.strip()
+
+
+class Job:
+    """One capture. `poll` gives what happened since the last call; the last message of a job is
+    always one of `Finished`, `Failed` and `Cancelled`, and it comes once."""
+
+    def __init__(self, runner: Runner, footage: Path, take: Path, options: tuple[str, ...] = ()):
+        """Start the capture of `footage` into `take`; options are the runner's own.
+
+        Raises:
+            RunnerError: the Python does not start.
+        """
+        self.take = Path(take)
+        self.progress = Progress("starting")
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._spoken: deque[str] = deque(maxlen=REPORT_LINES)
+        self._error = ""
+        self._has_result = False
+        self._is_cancelled = False
+        self._is_over = False
+        command = runner.command(
+            "capture", str(footage), "-o", str(take), "--json-events", *options
+        )
+        try:
+            self._process = subprocess.Popen(
+                command,
+                env=runner.environment(),
+                # Stays open as long as Blender lives: the runner ends when it closes.
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                creationflags=_no_console(),
+            )
+        except OSError as error:
+            raise RunnerError(f"{runner.python} does not start: {error.strerror}.") from error
+        self._listener = threading.Thread(target=self._listen, name="mien-events", daemon=True)
+        self._keeper = threading.Thread(target=self._keep_words, name="mien-words", daemon=True)
+        self._keeper.start()
+        self._listener.start()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether `poll` has handed out the last message."""
+        return self._is_over
+
+    def poll(self) -> list[Message]:
+        """The messages since the last call, oldest first. Never waits."""
+        messages = []
+        while not self._messages.empty():
+            messages.append(self._messages.get())
+            if isinstance(messages[-1], Progress):
+                self.progress = messages[-1]
+        if messages and isinstance(messages[-1], (Finished, Failed, Cancelled)):
+            self._is_over = True
+        return messages
+
+    def cancel(self) -> None:
+        """Tell the process to end, and kill it if it does not. Returns at once."""
+        if self._is_cancelled or self._process.poll() is not None:
+            return
+        self._is_cancelled = True
+        self.progress = Progress("cancelling")
+        self._close_stdin()
+        if os.name == "posix":
+            # On Windows terminate() kills at once; there the closed stdin is the signal to end.
+            self._process.terminate()
+        threading.Thread(target=self._end, name="mien-end", daemon=True).start()
+
+    def _listen(self) -> None:
+        for line in self._process.stdout:
+            self._take_line(line)
+        self._process.wait()
+        self._keeper.join()
+        self._close_stdin()
+        self._messages.put(self._last_message(self._process.returncode))
+
+    def _take_line(self, line: str) -> None:
+        """Queue what a line of stdout says; keep what is no event for the report."""
+        try:
+            event = json.loads(line)
+            message = self._understand(event)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            self._spoken.append(line.rstrip())
+            return
+        if message is not None:
+            self._messages.put(message)
+
+    def _understand(self, event: dict) -> Message | None:
+        kind = event.get("event")
+        if kind == "progress":
+            return Progress(str(event["stage"]), int(event["done"]), int(event.get("total") or 0))
+        if kind == "warning":
+            return Notice(str(event["message"]))
+        if kind == "error":
+            self._error = str(event["message"])
+        elif kind == "result":
+            self._has_result = True
+        else:
+            raise ValueError(f"unknown event {kind}")
+        return None
+
+    def _last_message(self, exit_code: int) -> Message:
+        if exit_code == 0 and self._has_result and self.take.is_file():
+            return Finished(self.take)
+        if self._is_cancelled:
+            return Cancelled()
+        last_words = next((line for line in reversed(self._spoken) if line.strip()), "")
+        message = self._error or (
+            f"The capture broke off with exit code {exit_code}"
+            + (f": {last_words.strip()}" if last_words else ".")
+        )
+        return Failed(message, report="\n".join(self._spoken))
+
+    def _keep_words(self) -> None:
+        for line in self._process.stderr:
+            self._spoken.append(line.rstrip())
+
+    def _end(self) -> None:
+        try:
+            self._process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def _close_stdin(self) -> None:
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError:
+            # The process has gone already, which is all that closing is for.
+            return
+
+
+def _no_console() -> int:
+    """Windows opens a console window for every child process unless told not to."""
+    return subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
