@@ -47,9 +47,19 @@ TERMINATE_SECONDS = 5.0  # a stopped command has this long to clean up
 LOG_TAIL_LINES = 25  # of a failed command's output, shown
 LAST_LINE_BYTES = 4096  # kept of a shown command's output; its last line is shorter
 
-# What the runner is made of, for the extension; folders it shares with training ship whole.
-RUNNER_FOLDERS = ("inference", "models/head", "models/weights")
-IGNORED_FILES = shutil.ignore_patterns("__pycache__", "*.py[cod]", ".*")
+WEIGHTS = ROOT / "models/weights/mien.onnx"
+
+# What the extension leaves out: leftovers, and the modules that only make the head's asset or
+# serve training, which import what the runner's environment does not have.
+LEFTOVERS = ("__pycache__", "*.py[cod]", ".*")
+HEAD_WORKSHOP = (
+    "build.py",
+    "identity.py",
+    "landmarks.py",
+    "source.py",
+    "topology.py",
+    "torch.py",
+)
 
 # Libraries Blender opens on Linux, and the Debian and Ubuntu package of each. A wheel cannot bring
 # them: they belong to the machine's display and graphics driver.
@@ -181,10 +191,11 @@ class Session:
             command, environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         end = b""
-        for chunk in iter(lambda: process.stdout.read1(), b""):
-            sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
-            end = (end + chunk)[-LAST_LINE_BYTES:]
+        with process.stdout:
+            for chunk in iter(process.stdout.read1, b""):
+                sys.stdout.buffer.write(chunk)
+                sys.stdout.buffer.flush()
+                end = (end + chunk)[-LAST_LINE_BYTES:]
         code = self._wait(process, label=None)
         lines = end.decode("utf-8", errors="replace").splitlines()
         return code, next((line for line in reversed(lines) if line.strip()), "")
@@ -575,6 +586,7 @@ def file_digest(path: Path) -> str:
 
 def demo(session: Session, options: Options) -> int:
     """A clip and a photo become animated heads: out/demo."""
+    require_weights()
     prepare(session, options, fetch_inputs=True)
     shutil.rmtree(DEMO, ignore_errors=True)  # nothing old may pass for new
     DEMO.mkdir(parents=True)
@@ -600,7 +612,7 @@ def make_head(session: Session, footage: Path, name: str, picture_type: str) -> 
     )
     session.say(name, "building the scene and rendering it")
     command: list[str | Path] = [BLENDER.python, "-m", "blender_addon.headless", take]
-    command += ["--blend", scene, "--render", picture, "--footage", footage]
+    command += ["--blend", scene, "--render", picture]
     session.run(
         f"{name} scene", command, f"Building the scene of {take.name} failed: see the lines above."
     )
@@ -656,14 +668,29 @@ def assemble_package(destination: Path) -> None:
     runner/ holds no training code, and no compiled package: it runs in an environment of its own,
     made from runner/requirements.txt.
     """
+    require_weights()
     shutil.rmtree(destination, ignore_errors=True)
-    shutil.copytree(ROOT / "blender_addon", destination, ignore=IGNORED_FILES)
     runner = destination / "runner"
-    for folder in RUNNER_FOLDERS:
-        shutil.copytree(ROOT / folder, runner / folder, ignore=IGNORED_FILES)
+    copy_folder("blender_addon", destination)
+    copy_folder("inference", runner / "inference")
+    copy_folder("models/head", runner / "models/head", *HEAD_WORKSHOP)
+    copy_folder("models/weights", runner / "models/weights")
     shutil.copy2(ROOT / "models/__init__.py", runner / "models/__init__.py")
     shutil.copy2(REQUIREMENTS / "vision.txt", runner / "requirements.txt")
     shutil.copy2(ROOT / "LICENSE", destination / "LICENSE")
+
+
+def copy_folder(source: str, destination: Path, *left_out: str) -> None:
+    ignored = shutil.ignore_patterns(*LEFTOVERS, *left_out)
+    shutil.copytree(ROOT / source, destination, ignore=ignored)
+
+
+def require_weights() -> None:
+    if not WEIGHTS.exists():
+        raise Failure(
+            f"The network's weights, {WEIGHTS.relative_to(ROOT)}, are missing: check out the whole "
+            "repository, or train them (python -m models train) and export them there."
+        )
 
 
 def read_manifest(folder: Path) -> dict[str, str]:
@@ -684,6 +711,7 @@ def find_extension_tool() -> Path:
 
 def bench(session: Session, options: Options) -> int:
     """The speed of the runner and of the add-on, on this machine."""
+    require_weights()
     prepare(session, options, fetch_inputs=True)
     session.say("bench", "the runner")
     runner_code, _ = session.show([VISION.python, "-m", "inference", "benchmark", CLIP.path])

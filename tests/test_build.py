@@ -262,3 +262,54 @@ class TestDemoInputs:
         with pytest.raises(build.Failure, match="carries another clip.mp4"):
             build.fetch_demo_input(session, other)
         assert not other.path.exists()
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory) -> Path:
+    """The extension's folder, laid out."""
+    folder = tmp_path_factory.mktemp("package") / "mien"
+    build.assemble_package(folder)
+    return folder
+
+
+class TestPackage:
+    def test_the_add_on_lies_at_the_top_and_its_runner_below(self, package):
+        wanted = ["blender_manifest.toml", "__init__.py", "LICENSE", "runner/requirements.txt"]
+        wanted += ["runner/models/weights/mien.onnx", "runner/models/head/head.npz"]
+        assert [name for name in wanted if not (package / name).is_file()] == []
+
+    def test_nothing_of_training_or_testing_is_in_it(self, package):
+        names = {path.relative_to(package).as_posix() for path in package.rglob("*")}
+        assert not {name for name in names if "__pycache__" in name or "/training" in name}
+        imports = {
+            line.split()[1].split(".")[0]
+            for path in package.rglob("*.py")
+            for line in path.read_text(encoding="utf-8").splitlines()
+            if re.match(r"\s*(import|from) [a-z]", line)
+        }
+        assert not imports & {"torch", "numba", "onnx", "pytest", "blender_addon"}
+
+    def test_the_runner_starts_from_it(self, package, tmp_path):
+        """With nothing of the repository within reach."""
+        result = subprocess.run(
+            [sys.executable, "-m", "inference", "--version"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(package / "runner")},
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.strip()
+
+    def test_one_version_is_said_everywhere(self):
+        pyproject = (build.ROOT / "pyproject.toml").read_text(encoding="utf-8")
+        manifest = build.read_manifest(build.ROOT / "blender_addon")
+        assert f'version = "{manifest["version"]}"' in pyproject
+
+    def test_missing_weights_are_said_before_anything_is_done(self, session, tmp_path, monkeypatch):
+        monkeypatch.setattr(build, "WEIGHTS", build.ROOT / "models/weights/none.onnx")
+        with pytest.raises(build.Failure, match="none.onnx, are missing"):
+            build.assemble_package(tmp_path / "package")
+        assert not (tmp_path / "package").exists()
+        with pytest.raises(build.Failure, match="none.onnx, are missing"):
+            build.demo(session, build.Options(train=False, system_packages=False))
