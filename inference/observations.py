@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tracking saw, frame by frame: the evidence that the solve works from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Observations:
+    """One person's face over T frames, P tracked points a frame.
+
+    Rows without a face (``found`` False) hold NaN in all but ``time``, ``frame`` and
+    ``confidence`` (0).
+
+    Attributes:
+        width, height: of the picture, pixels.
+        time: (T,) float64 seconds on the footage's clock.
+        frame: (T,) int32 index in the footage.
+        found: (T,) bool.
+        confidence: (T,) float32, 0 to 1.
+        points: (T, P, 2) float32 frame pixels, the first 68 the iBUG points.
+        sigma: (T, P) float32 standard deviation of a point, in pixels, on each axis.
+        identity: (T, 60) float32, the network's view of it from this frame alone.
+        expression: (T, 52) float32, the network's, 0 to 1.
+        gaze: (T, 2, 2) float32 radians, rows left and right eye, columns yaw and pitch.
+        view_rotation: (T, 3, 3) float32 head to the view along the ray through ``view_centre``.
+        view_centre: (T, 2) float32 frame pixels: the centre of the crop the network saw.
+    """
+
+    width: int
+    height: int
+    time: np.ndarray
+    frame: np.ndarray
+    found: np.ndarray
+    confidence: np.ndarray
+    points: np.ndarray
+    sigma: np.ndarray
+    identity: np.ndarray
+    expression: np.ndarray
+    gaze: np.ndarray
+    view_rotation: np.ndarray
+    view_centre: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.time)
