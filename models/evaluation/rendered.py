@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures on rendered pictures, whose labels are exact.
+
+Everything a network says about a crop has its figure: points, shape weights one by one, gaze,
+pose, segmentation and the face score.
+"""
+
+import numpy as np
+
+from models.head import SHAPE_NAMES
+from models.reconstruction.config import SEGMENTATION_CLASSES, UNKNOWN_CLASS
+from models.synthesis.pool import chunk_paths
+from models.training.batches import Drawn, clean_batch
+from models.training.pool import held_out, open_or_none
+
+BATCH = 64
+FACE_THRESHOLD = 0.5
+LEAST_SPREAD = 1e-4  # standard deviation below which a shape is not in the pictures
+OUTER_EYE_CORNERS = (36, 45)
+
+
+def held_out_chunks(folder):
+    """The chunks of a pool that training leaves out, in order."""
+    opened = (open_or_none(path) for path in chunk_paths(folder) if held_out(path))
+    return [chunk for chunk in opened if chunk is not None]
+
+
+def clean_batches(chunks):
+    """Batches of well-placed crops of all samples of the chunks."""
+    for chunk in chunks:
+        for start in range(0, len(chunk), BATCH):
+            stop = min(start + BATCH, len(chunk))
+            yield clean_batch(Drawn.of([(chunk, index) for index in range(start, stop)]))
+
+
+def measure(batches, predict):
+    """Figures of a predictor over batches.
+
+    predict(image uint8 (N,128,128,3)) -> dictionary of arrays named as the ONNX outputs;
+    segmentation may be missing. Returns plain numbers: point_error and landmark_error (mean over
+    visible points, in outer-eye distances), expression_r (mean over shapes that occur),
+    shape_r and shape_error by name, identity_r, gaze_degrees, pose_degrees, segmentation_iou
+    (mean over classes that occur) and class_iou by name, face_accuracy, pictures.
+    """
+    truth, answer, confusion, pictures = [], [], None, 0
+    for batch in batches:
+        said = predict(batch["image"])
+        pictures += len(batch["image"])
+        if "segmentation" in said:
+            counted = confusion_matrix(said["segmentation"].argmax(1), batch["segmentation"])
+            confusion = counted if confusion is None else confusion + counted
+        truth.append({k: v for k, v in batch.items() if k not in ("image", "segmentation")})
+        answer.append({k: v for k, v in said.items() if k != "segmentation"})
+    if not pictures:
+        raise ValueError("there are no pictures to measure on")
+    truth, answer = joined(truth), joined(answer)
+    right = (answer["face"] > FACE_THRESHOLD) == (truth["face"] > 0.5)
+    faces = truth["face"] > 0.5
+    figures = {"pictures": pictures, "faces": int(faces.sum()), "face_accuracy": right.mean()}
+    if faces.any():
+        truth = {k: v[faces] for k, v in truth.items()}
+        figures |= face_figures({k: v[faces] for k, v in answer.items()}, truth)
+    class_iou = {} if confusion is None else intersection_over_union(confusion)
+    figures["class_iou"] = class_iou
+    figures["segmentation_iou"] = mean_or_nan(class_iou.values())
+    return {k: v if isinstance(v, (dict, int)) else float(v) for k, v in figures.items()}
+
+
+def face_figures(answer, truth):
+    """The figures of N faces: dictionaries of arrays -> dictionary."""
+    error, landmark_error = point_errors(answer["points"], truth["points"], truth["visible"])
+    shape_r = {
+        name: correlation(answer["expression"][:, i], truth["expression"][:, i])
+        for i, name in enumerate(SHAPE_NAMES)
+    }
+    shape_error = np.abs(answer["expression"] - truth["expression"]).mean(axis=0)
+    identity = [correlation(a, t) for a, t in zip(answer["identity"].T, truth["identity"].T)]
+    return {
+        "point_error": error,
+        "landmark_error": landmark_error,
+        "shape_r": {k: v for k, v in shape_r.items() if np.isfinite(v)},
+        "shape_error": dict(zip(SHAPE_NAMES, shape_error.tolist())),
+        "expression_r": mean_or_nan(shape_r.values()),
+        "identity_r": mean_or_nan(identity),
+        "gaze_degrees": gaze_error(answer["gaze"], truth["gaze"]),
+        "pose_degrees": rotation_error(answer["rotation"], truth["rotation"]),
+    }
+
+
+def joined(parts):
+    """A list of dictionaries of arrays -> one dictionary of their concatenations."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def point_errors(points, true, visible):
+    """Mean errors of all and of the 68 visible points in outer-eye distances.
+
+    The distance is taken in 2D as in the real benchmark, but not below half its mean over the
+    pictures, so that profiles do not blow the figure up.
+    """
+    first, second = OUTER_EYE_CORNERS
+    eyes = np.linalg.norm(true[:, first] - true[:, second], axis=1)
+    error = np.linalg.norm(points - true, axis=2) / np.maximum(eyes, eyes.mean() / 2)[:, None]
+    seen = visible > 0.5
+    return error[seen].mean(), error[:, :68][seen[:, :68]].mean()
+
+
+def correlation(predicted, true):
+    """Pearson's r; NaN where the truth does not vary, 0 where only the prediction does not."""
+    if np.std(true) < LEAST_SPREAD:
+        return float("nan")
+    if np.std(predicted) < 1e-9:
+        return 0.0
+    return float(np.corrcoef(predicted, true)[0, 1])
+
+
+def mean_or_nan(values):
+    """Mean of the finite values, NaN if there are none."""
+    values = [v for v in values if np.isfinite(v)]
+    return float(np.mean(values)) if values else float("nan")
+
+
+def gaze_direction(gaze):
+    """(…,2) yaw, pitch in radians -> (…,3) unit vectors in head space."""
+    yaw, pitch = gaze[..., 0], gaze[..., 1]
+    return np.stack(
+        [np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)], axis=-1
+    )
+
+
+def gaze_error(predicted, true):
+    """Mean angle in degrees between gaze directions (N,2,2)."""
+    cosine = (gaze_direction(predicted) * gaze_direction(true)).sum(axis=-1)
+    return np.degrees(np.arccos(np.clip(cosine, -1, 1))).mean()
+
+
+def rotation_error(predicted, true):
+    """Mean angle in degrees between rotations (N,3,3)."""
+    trace = np.einsum("nij,nij->n", predicted, true)
+    return np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1))).mean()
+
+
+def confusion_matrix(predicted, true):
+    """(C,C) counts, rows true classes, columns predicted ones; unknown cells left out."""
+    count = len(SEGMENTATION_CLASSES)
+    known = true != UNKNOWN_CLASS
+    index = true[known].astype(np.int64) * count + predicted[known]
+    return np.bincount(index, minlength=count * count).reshape(count, count)
+
+
+def intersection_over_union(confusion):
+    """Class name -> IoU for the classes that occur."""
+    hit = np.diag(confusion)
+    union = confusion.sum(0) + confusion.sum(1) - hit
+    return {
+        name: float(hit[i] / union[i])
+        for i, name in enumerate(SEGMENTATION_CLASSES)
+        if confusion[i].sum() > 0
+    }

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Batches: crops cut from pool pictures, with things in front, spoilt as cameras spoil them."""
+
+import time
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from models.reconstruction.config import CROP_SIZE, SEGMENTATION_SIZE, UNKNOWN_CLASS
+from models.reconstruction.crop import Crops, face_crops
+from models.synthesis.camera import damage
+from models.synthesis.occluders import occlude
+from models.synthesis.pool import SOURCE_BACKGROUND
+
+from .jitter import anywhere, jitter
+from .labels import Labels, MirrorTables
+from .pool import GrowingPool
+
+EMPTY_POOL_WAIT = 2.0  # seconds before looking again into pools without a finished chunk
+PREFETCHED_BATCHES = 6
+CHANGED_LEVELS = 12  # 8-bit steps; an occluder changed a cell if it moved its colour by more
+OUTSIDE_CROP = 1.0  # |u| beyond which a point is not in the picture
+STRETCHED_BORDER = 0.5  # how often pixels beyond the picture repeat its edge, else they are black
+LABEL_FIELDS = (
+    "points", "visible", "identity", "expression", "gaze", "rotation", "focal",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """N pool samples: images, list of (192,192,3) uint8; labels; segmentation (N,96,96) uint8;
+    background (N,) bool: a picture without a face."""
+
+    images: list
+    labels: Labels
+    segmentation: np.ndarray
+    background: np.ndarray
+
+    @classmethod
+    def of(cls, picks):
+        """From (chunk, index) pairs."""
+        labels = {
+            name: np.stack([getattr(chunk, name)[index] for chunk, index in picks])
+            for name in LABEL_FIELDS
+        }
+        return cls(
+            [chunk.image[index] for chunk, index in picks],
+            Labels(**{k: v.astype(np.float32) for k, v in labels.items()}),
+            np.stack([chunk.segmentation[index] for chunk, index in picks]),
+            np.array([chunk.source[index] == SOURCE_BACKGROUND for chunk, index in picks]),
+        )
+
+    @property
+    def width(self):
+        """Side of the pictures, px."""
+        return self.images[0].shape[1]
+
+
+def training_batch(drawn, tables, rng):
+    """A batch dictionary of numpy arrays from N drawn samples; see `assemble`."""
+    count = len(drawn.images)
+    flip = rng.random(count) < 0.5
+    labels = drawn.labels.mirrored(flip, tables, drawn.width)
+    crops, miss = training_crops(drawn, labels, rng)
+    labels = labels.in_crops(crops, drawn.width)
+    images, segmentation = cut(drawn, crops, flip, rng)
+    seen = labels.visible
+    for row in range(count):
+        if not (miss[row] or drawn.background[row]):
+            donor = drawn.images[(row + 1) % count]
+            points = pixels(labels.points[row])
+            covered_image, covered = occlude(images[row], points, rng, donor)
+            segmentation[row][changed_cells(images[row], covered_image)] = UNKNOWN_CLASS
+            seen[row][covered] = 0
+            images[row] = covered_image
+        images[row] = damage(images[row], rng)
+    return assemble(images, labels, segmentation, miss | drawn.background)
+
+
+def clean_batch(drawn):
+    """The same without any chance, for validation: well-placed crops of clean pictures."""
+    crops, background = face_or_whole_crops(drawn, drawn.labels), drawn.background
+    images, segmentation = cut(drawn, crops, np.zeros(len(background), bool), None)
+    return assemble(images, drawn.labels.in_crops(crops, drawn.width), segmentation, background)
+
+
+def training_crops(drawn, labels, rng):
+    """Jittered crops of the faces, any crops of the backgrounds; (N,) bool: misses."""
+    jittered = jitter(face_or_whole_crops(drawn, labels), rng)
+    somewhere = anywhere(len(drawn.images), drawn.width, rng)
+    return pick(drawn.background, somewhere, jittered.crops), jittered.miss & ~drawn.background
+
+
+def face_or_whole_crops(drawn, labels):
+    """Well-placed crops of the faces; the whole picture where there is none."""
+    count, width = len(drawn.images), drawn.width
+    whole = Crops(np.full((count, 2), (width - 1) / 2), np.full(count, float(width)), np.zeros(count))
+    return pick(drawn.background, whole, face_crops(labels.points))
+
+
+def pick(where, first, second):
+    """Crops of `first` where (N,) bool is true, else of `second`."""
+    return Crops(
+        np.where(where[:, None], first.centre, second.centre),
+        np.where(where, first.side, second.side),
+        np.where(where, first.roll, second.roll),
+    )
+
+
+def cut(drawn, crops, flip, rng):
+    """Crops' pixels, list of (128,128,3) uint8, and classes (N,32,32) uint8.
+
+    flip (N,): cut from the mirrored picture. rng chooses what lies beyond the picture's edge;
+    None: its edge repeated.
+    """
+    to_picture = crops.picture_from_pixel(CROP_SIZE)
+    ratio = drawn.segmentation.shape[1] / drawn.width
+    # Pixel centres of the coarser class map lie at (c + 0.5) / ratio - 0.5 px.
+    to_classes = crops.picture_from_pixel(SEGMENTATION_SIZE) * ratio
+    to_classes[:, :, 2] += 0.5 * ratio - 0.5
+    images, classes = [], np.empty((len(flip), SEGMENTATION_SIZE, SEGMENTATION_SIZE), np.uint8)
+    for row, image in enumerate(drawn.images):
+        labels = drawn.segmentation[row]
+        if flip[row]:
+            image, labels = cv2.flip(image, 1), cv2.flip(labels, 1)
+        repeat = rng is None or rng.random() < STRETCHED_BORDER
+        images.append(
+            cv2.warpAffine(
+                image,
+                to_picture[row],
+                (CROP_SIZE, CROP_SIZE),
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE if repeat else cv2.BORDER_CONSTANT,
+            )
+        )
+        cv2.warpAffine(
+            labels,
+            to_classes[row],
+            (SEGMENTATION_SIZE, SEGMENTATION_SIZE),
+            dst=classes[row],
+            flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=UNKNOWN_CLASS,
+        )
+    return images, classes
+
+
+def pixels(points):
+    """Crop coordinates (P,2) -> pixels of the crop (P,2)."""
+    return (points + 1) * (CROP_SIZE / 2) - 0.5
+
+
+def changed_cells(before, after):
+    """(32,32) bool: class cells where an occluder painted, whose class is no longer known."""
+    if after is before:
+        return np.zeros((SEGMENTATION_SIZE, SEGMENTATION_SIZE), bool)
+    difference = cv2.absdiff(before, after)
+    cells = (SEGMENTATION_SIZE, SEGMENTATION_SIZE)
+    return cv2.resize(difference, cells, interpolation=cv2.INTER_AREA).max(2) > CHANGED_LEVELS
+
+
+def assemble(images, labels, segmentation, no_face):
+    """The arrays that the losses take.
+
+    image (N,128,128,3) uint8; points (N,P,2) crop coordinates; visible (N,P), 0 also outside the
+    crop; identity, expression, gaze, rotation as Labels; face (N,) 0 or 1, which also says
+    whether the labels above mean anything; segmentation (N,32,32) uint8, 255 unknown.
+    """
+    inside = (np.abs(labels.points) < OUTSIDE_CROP).all(axis=2)
+    return {
+        "image": np.stack(images),
+        "points": labels.points,
+        "visible": (labels.visible * inside).astype(np.float32),
+        "identity": labels.identity,
+        "expression": labels.expression,
+        "gaze": labels.gaze,
+        "rotation": labels.rotation,
+        "face": (~no_face).astype(np.float32),
+        "segmentation": segmentation,
+    }
+
+
+class TrainingBatches(IterableDataset):
+    """Endless training batches; batch number i is drawn with the seed (seed, i).
+
+    So a run that goes on after a kill sees what it would have seen, as far as the pools are the
+    same.
+    """
+
+    def __init__(self, shares, tables: MirrorTables, size, seed, first=0):
+        self.shares = shares
+        self.tables = tables
+        self.size = size
+        self.seed = seed
+        self.first = first
+
+    def __iter__(self):
+        cv2.setNumThreads(0)  # one process a core; OpenCV's own threads would fight with training
+        worker = get_worker_info()
+        step, number = (worker.num_workers, worker.id) if worker else (1, 0)
+        pools = [GrowingPool(share.folder) for share in self.shares]
+        number += self.first
+        while True:
+            rng = np.random.default_rng((self.seed, number))
+            drawn = Drawn.of([self.draw(pools, rng) for _ in range(self.size)])
+            batch = training_batch(drawn, self.tables, rng)
+            yield {name: torch.from_numpy(array) for name, array in batch.items()}
+            number += step
+
+    def draw(self, pools, rng):
+        """A sample of a pool chosen by weight among those that have any; waits for the first."""
+        while True:
+            weights = np.array([share.weight for share in self.shares], float)
+            while weights.any():
+                choice = rng.choice(len(pools), p=weights / weights.sum())
+                picked = pools[choice].draw(rng)
+                if picked is not None:
+                    return picked
+                weights[choice] = 0.0
+            time.sleep(EMPTY_POOL_WAIT)
+
+
+def batch_loader(batches, workers, pin):
+    """An iterator over batches that worker processes prepare; workers 0: in this process."""
+    options = {"prefetch_factor": PREFETCHED_BATCHES} if workers else {}
+    return iter(
+        DataLoader(batches, batch_size=None, num_workers=workers, pin_memory=pin, **options)
+    )

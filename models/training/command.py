@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m models train`: from pools of pictures to a checkpoint."""
+
+import os
+from dataclasses import replace
+
+from .config import TrainingConfig
+from .pool import PoolShare
+
+PERIOD_SECONDS = 120.0
+LOSSES = (
+    "total", "likelihood", "distance", "gap", "identity", "expression", "gaze", "rotation",
+    "segmentation", "face",
+)  # fmt: skip
+
+
+def add_arguments(parser):
+    parser.add_argument(
+        "--pool", action="append", required=True, metavar="DIR[:WEIGHT]",
+        help="folder of picture chunks and its share of the pictures; may grow meanwhile",
+    )  # fmt: skip
+    parser.add_argument("--out", required=True, metavar="RUN", help="folder of the run")
+    parser.add_argument("--minutes", type=float, required=True, help="training time to spend")
+    parser.add_argument("--resume", action="store_true", help="continue the run in RUN, if any")
+    parser.add_argument("--init", metavar="CHECKPOINT", help="begin with these weights")
+    parser.add_argument("--batch", type=int, help="pictures a step (default 64)")
+    parser.add_argument("--learning-rate", type=float, help="peak (default 2e-3)")
+    parser.add_argument("--seed", type=int, help="of weights and pictures (default 1)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 … (auto)")
+    parser.add_argument(
+        "--threads", type=int, default=1,
+        help="torch threads on the CPU (1; more pays only on idle cores)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--workers", type=int, help="processes that prepare pictures (1; on a GPU all cores but 2)"
+    )
+    parser.add_argument("--period", type=float, default=PERIOD_SECONDS, help="seconds a log row")
+
+
+def run(arguments):
+    import torch
+
+    from models.head import load_head
+
+    from .batches import TrainingBatches, batch_loader
+    from .labels import MirrorTables
+    from .log import Log
+    from .loop import Trainer
+    from .validation import COLUMNS, Validation
+
+    shares = [PoolShare.parse(text) for text in arguments.pool]
+    torch.set_num_threads(arguments.threads)
+    head = load_head()
+    os.makedirs(arguments.out, exist_ok=True)
+    content = former_run(arguments)
+    config = config_from(arguments, content, len(head.point_vertices))
+    device = choose_device(arguments.device)
+    trainer = Trainer(config, head, device)
+    if content:
+        trainer.restore(content)
+    elif arguments.init:
+        trainer.start_from_weights(arguments.init)
+    columns = (
+        "steps", "images", "seconds", "learning_rate", *LOSSES, "images_per_second", "waiting",
+        *(f"held_out_{name}" for name in COLUMNS),
+    )  # fmt: skip
+    log = Log(os.path.join(arguments.out, "log.csv"), columns)
+    validation = Validation(shares)
+    batches = TrainingBatches(
+        shares, MirrorTables.of(head), config.batch, config.seed, trainer.progress.steps
+    )
+    workers = default_workers(device) if arguments.workers is None else arguments.workers
+    loader = batch_loader(batches, workers, pin=device == "cuda")
+    report = Reporter(log, validation)
+    print(
+        f"training {sum(p.numel() for p in trainer.network.parameters()) / 1e6:.1f} M weights on "
+        f"{device}, {trainer.share:.0%} of {config.minutes:g} minutes spent",
+        flush=True,
+    )
+    trainer.train(loader, report, arguments.period, arguments.out)
+
+
+class Reporter:
+    """Writes a row of the log and a line for the watcher."""
+
+    def __init__(self, log, validation):
+        self.log = log
+        self.validation = validation
+
+    def __call__(self, trainer, period, _last):
+        from models.reconstruction.network import ReconstructionNetwork
+
+        network = ReconstructionNetwork(trainer.config.network).to(trainer.device)
+        network.load_state_dict(trainer.average.state)
+        figures = self.validation.figures(network.eval(), trainer.device)
+        row = period.row() | {f"held_out_{name}": value for name, value in figures.items()}
+        progress = trainer.progress
+        rate = trainer.optimizer.param_groups[0]["lr"]
+        self.log.write(
+            steps=progress.steps, images=progress.images, seconds=progress.seconds,
+            learning_rate=rate, **row,
+        )  # fmt: skip
+        held_out = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        print(
+            f"{trainer.share:6.1%}  {progress.images / 1e3:8.0f}k pictures  "
+            f"{row['images_per_second']:5.0f}/s (waiting {row['waiting']:.0%})  "
+            f"loss {row['total']:.3f}  {held_out}",
+            flush=True,
+        )
+
+
+def former_run(arguments):
+    """The checkpoint to continue from, or None; refuses to write over a run unasked."""
+    from models.reconstruction.checkpoint import load_checkpoint
+
+    from .loop import CHECKPOINT
+
+    path = os.path.join(arguments.out, CHECKPOINT)
+    if not os.path.exists(path):
+        return None
+    if not arguments.resume:
+        raise ValueError(f"{arguments.out} holds a run; continue it with --resume or take another")
+    return load_checkpoint(path)
+
+
+def config_from(arguments, content, points):
+    """The run's config: the checkpoint's or the default one, with what the command line says."""
+    config = TrainingConfig.from_dict(content["training_config"]) if content else TrainingConfig()
+    if not content:
+        config = replace(config, network=replace(config.network, points=points))
+    elif config.network.points != points:
+        raise ValueError(
+            f"the run has {config.network.points} points, the head model {points}; start a new run"
+        )
+    if not arguments.minutes > 0:
+        raise ValueError("--minutes must be positive")
+    asked = {
+        "minutes": arguments.minutes, "batch": arguments.batch, "seed": arguments.seed,
+        "learning_rate": arguments.learning_rate,
+    }  # fmt: skip
+    return replace(config, **{k: v for k, v in asked.items() if v is not None})
+
+
+def choose_device(name):
+    """"auto" takes a GPU that is there; raises ValueError for a device that is not."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"there is no device {name} here") from error
+    return name
+
+
+def default_workers(device):
+    """One process beside a training core; on a GPU all cores but two."""
+    return 1 if device == "cpu" else max(1, (os.cpu_count() or 1) - 2)

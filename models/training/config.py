@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a training runs; stored in its checkpoint."""
+
+from dataclasses import dataclass, field
+
+from models.reconstruction.config import NetworkConfig
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """What each loss counts, given that each is about 1 at a typical error of a young network."""
+
+    point_likelihood: float = 0.5
+    point_distance: float = 0.5
+    gap: float = 0.6
+    shape: float = 0.6  # identity and expression, parameters and vertices balanced as they go
+    gaze: float = 0.25
+    rotation: float = 0.25
+    segmentation: float = 0.25
+    face: float = 0.25
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that decides a run besides the pools and the machine.
+
+    minutes: budget of training time; the learning rate follows the share of it that is spent.
+    average: per-step decay of the moving average of the weights, which is what gets exported.
+    clip: largest norm of a step's gradient.
+    """
+
+    minutes: float = 60.0
+    batch: int = 64
+    learning_rate: float = 2e-3
+    last_learning_rate: float = 1e-5
+    warm_up_steps: int = 300
+    weight_decay: float = 0.02
+    clip: float = 5.0
+    average: float = 0.999
+    seed: int = 1
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    losses: LossWeights = field(default_factory=LossWeights)
+
+    @classmethod
+    def from_dict(cls, values):
+        """The config from a checkpoint's plain dictionary."""
+        values = dict(values)
+        values["network"] = NetworkConfig.from_dict(values["network"])
+        values["losses"] = LossWeights(**values["losses"])
+        return cls(**values)

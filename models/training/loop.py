@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The training loop: steps over a budget of time, resumable after a kill at any moment."""
+
+import os
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+
+import torch
+
+from models.reconstruction.checkpoint import load_checkpoint, save_checkpoint
+from models.reconstruction.network import ReconstructionNetwork
+
+from .config import TrainingConfig
+from .losses import ReconstructionLoss
+from .schedule import MovingAverage, learning_rate
+
+CHECKPOINT = "checkpoint.pt"
+CHECKPOINT_SECONDS = 60.0
+LONGEST_STEP = 20.0  # seconds; a longer pause (the machine slept) is not training time
+
+
+@dataclass
+class Progress:
+    """How far a run is: steps done, pictures seen, seconds of training spent."""
+
+    steps: int = 0
+    images: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Period:
+    """What happened since the last row of the log."""
+
+    losses: dict = field(default_factory=lambda: defaultdict(float))
+    steps: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+
+    def row(self):
+        """Mean losses, pictures a second, and the share of time spent waiting for pictures."""
+        means = {name: float(value) / self.steps for name, value in self.losses.items()}
+        seconds = max(self.seconds, 1e-9)
+        return means | {
+            "images_per_second": self.images / seconds,
+            "waiting": self.waited / seconds,
+        }
+
+
+class Trainer:
+    """A network in training with all that a checkpoint must keep.
+
+    head: the head model, for the losses. clock: seconds, replaceable in tests.
+    """
+
+    def __init__(self, config: TrainingConfig, head, device="cpu", clock=time.monotonic):
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.device = torch.device(device)
+        self.clock = clock
+        self.network = ReconstructionNetwork(config.network)
+        self.network.to(self.device, memory_format=torch.channels_last)
+        points = head.point_vertices
+        bases = (
+            torch.tensor(basis[:, points], dtype=torch.float32)
+            for basis in (head.identity_basis, head.shapes)
+        )
+        self.loss = ReconstructionLoss(config.losses, *bases).to(self.device)
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(self.network, config.weight_decay),
+            lr=config.learning_rate,
+            foreach=True,
+        )
+        self.average = MovingAverage(self.network, config.average)
+        self.progress = Progress()
+
+    @property
+    def share(self):
+        """Share of the time budget that is spent, 0..1."""
+        return min(1.0, self.progress.seconds / (60 * self.config.minutes))
+
+    def train(self, batches, on_period, period_seconds, folder):
+        """Train until the budget is spent; writes checkpoints into `folder`.
+
+        batches: an iterator of batch dictionaries. on_period(trainer, Period, last) is called
+        every period_seconds of training and at the end; what it takes is not training time.
+        """
+        self.network.train()
+        self.loss.train()
+        period, saved = Period(), self.progress.seconds
+        while self.share < 1:
+            self.timed_step(batches, period)
+            last = self.share >= 1
+            if last or period.seconds >= period_seconds:
+                on_period(self, period, last)
+                self.network.train()
+                period = Period()
+            if last or self.progress.seconds - saved >= CHECKPOINT_SECONDS:
+                self.save(folder)
+                saved = self.progress.seconds
+
+    def timed_step(self, batches, period):
+        """One step; adds its time and losses to the progress and the period."""
+        start = self.clock()
+        batch = next(batches)
+        waited = self.clock() - start
+        parts = self.step(batch)
+        seconds = min(self.clock() - start, LONGEST_STEP)
+        count = len(batch["image"])
+        self.progress.steps += 1
+        self.progress.images += count
+        self.progress.seconds += seconds
+        period.steps += 1
+        period.images += count
+        period.seconds += seconds
+        period.waited += waited
+        for name, value in parts.items():
+            period.losses[name] += value
+
+    def step(self, batch):
+        """One optimiser step on a batch; returns the parts of the loss as scalars."""
+        batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
+        if self.progress.steps == 0:
+            self.start_from_mean(batch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config, self.progress.steps, self.share)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            answer, segmentation = self.network(batch["image"])
+        total, parts = self.loss(answer, segmentation, batch, self.share)
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        self.optimizer.step()
+        self.average.update(self.network, self.progress.steps)
+        return parts | {"total": total.detach()}
+
+    def start_from_mean(self, batch):
+        """Begin at the first batch's mean face rather than in the middle of the picture.
+
+        Not after `start_from_weights`, whose points are better than a mean.
+        """
+        faces = batch["face"] > 0.5
+        if faces.any() and not getattr(self, "warm", False):
+            self.network.point_head.start_from(batch["points"][faces].mean(dim=0))
+
+    def start_from_weights(self, path):
+        """Take the averaged weights of another run's checkpoint, but begin a fresh run."""
+        content = load_checkpoint(path)
+        try:
+            self.network.load_state_dict(content.get("average", content["network"]))
+        except RuntimeError as error:
+            raise ValueError(f"{path} is of another network: {error}") from error
+        self.average = MovingAverage(self.network, self.config.average)
+        self.warm = True
+
+    def save(self, folder):
+        """Write the checkpoint that `resume` continues from."""
+        save_checkpoint(
+            os.path.join(folder, CHECKPOINT),
+            self.network,
+            average=self.average.state,
+            optimizer=self.optimizer.state_dict(),
+            loss=self.loss.state_dict(),
+            progress=asdict(self.progress),
+            training_config=asdict(self.config),
+        )
+
+    def restore(self, content):
+        """Continue from a loaded checkpoint."""
+        self.network.load_state_dict(content["network"])
+        self.average.load(content["average"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.loss.load_state_dict(content["loss"])
+        self.progress = Progress(**content["progress"])
+
+
+def parameter_groups(network, weight_decay):
+    """Weights decay; biases and normalisation do not."""
+    decaying = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    return [
+        {"params": decaying, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Figures on held-out chunks while training."""
+
+import numpy as np
+import torch
+
+from models.evaluation.rendered import clean_batches, held_out_chunks, measure
+
+VALIDATION_CHUNKS = 3  # of each pool; some 770 pictures
+COLUMNS = (
+    "point_error", "landmark_error", "expression_r", "gaze_degrees", "pose_degrees",
+    "segmentation_iou", "face_accuracy",
+)  # fmt: skip
+
+
+class Validation:
+    """Measures a network on the held-out chunks that the pools have at that moment."""
+
+    def __init__(self, shares):
+        self.folders = [share.folder for share in shares]
+
+    def figures(self, network, device):
+        """COLUMNS -> float of a network in evaluation mode; empty without held-out chunks."""
+        chunks = [
+            chunk
+            for folder in self.folders
+            for chunk in held_out_chunks(folder)[:VALIDATION_CHUNKS]
+        ]
+        if not chunks:
+            return {}
+        figures = measure(clean_batches(chunks), lambda image: answers(network, image, device))
+        return {name: figures[name] for name in COLUMNS}
+
+
+@torch.no_grad()
+def answers(network, image, device):
+    """The network's answer to uint8 pictures (N,128,128,3) as arrays named as the ONNX outputs."""
+    reconstruction, logits = network(torch.from_numpy(np.ascontiguousarray(image)).to(device))
+    named = reconstruction._asdict()
+    named["face"] = torch.sigmoid(named.pop("face_logit"))
+    named["segmentation"] = logits.softmax(dim=1)
+    return {name: value.float().cpu().numpy() for name, value in named.items()}
