@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import bpy
 
@@ -73,7 +72,9 @@ def show_footage(camera: bpy.types.Object, footage: Footage, first_frame: int) -
 
 def load_clip(footage: Footage, first_frame: int) -> bpy.types.MovieClip:
     """A movie clip of its own whose frame `first_frame` (from 0) shows on the scene's first."""
-    clip = bpy.data.movieclips.load(str(Path(footage.first_file)))
+    clip = bpy.data.movieclips.load(str(footage.first_file))
     clip.frame_start = FIRST_FRAME
     clip.frame_offset = first_frame
+    # Loading has kept the file's first frame; naming the file again makes Blender forget it.
+    clip.filepath = clip.filepath
     return clip

@@ -9,7 +9,7 @@ import numpy as np
 from ..take import LARGEST_WEIGHT, Take
 from .curves import Channel
 from .frame_of_reference import points_to_blender
-from .materials import add_materials
+from .materials import EYE_BONES, add_materials, vertices_of
 from .timing import Performance
 
 # Rendered pictures show the head one level finer; the viewport stays as fast as the mesh.
@@ -68,8 +68,20 @@ def _mesh(name: str, take: Take) -> bpy.types.Mesh:
     coordinates = mesh.uv_layers.new(name="UVMap")
     coordinates.uv.foreach_set("vector", take.uv[corner_is_used].ravel())
     add_materials(mesh, take)
+    _crease_eyes(mesh, take)
     mesh.shade_smooth()
     return mesh
+
+
+def _crease_eyes(mesh: bpy.types.Mesh, take: Take) -> None:
+    """Keep subdivision from moving the eyes' surface off the ball that their iris is drawn on."""
+    is_eye = np.zeros(len(take.neutral), bool)
+    for group in EYE_BONES:
+        is_eye[vertices_of(take, group)] = True
+    ends = np.empty(len(mesh.edges) * 2, np.int32)
+    mesh.edges.foreach_get("vertices", ends)
+    creases = mesh.attributes.new("crease_edge", "FLOAT", "EDGE")
+    creases.data.foreach_set("value", is_eye[ends].reshape(-1, 2).all(axis=1).astype(np.float32))
 
 
 def _used_corners(quads: np.ndarray) -> np.ndarray:

@@ -100,7 +100,7 @@ def _show_footage(
     source = take.header.source
     if footage is None:
         return [f"The footage is no longer at {source.file}, so the camera shows none."]
-    if not footage.is_still and timing.scene_rate(scene) != source.frame_rate:
+    if not footage.is_still and not timing.runs_at(scene, source.frame_rate):
         # Blender plays footage frame by frame whatever its rate: it would run away from the head.
         return [
             "The footage is not shown: it runs at "

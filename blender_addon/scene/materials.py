@@ -61,6 +61,12 @@ IRIS_ANGLE = math.radians(22.5)
 # The pupil in the picture is smaller than its ring of faces: 4 mm, as in a lit room.
 DRAWN_PUPIL_ANGLE = math.radians(8.0)
 
+# How far along the lashes a vertex lies, 0 at the lid and 1 at the tip. The lashes are strips;
+# fading towards the tip makes them hairs.
+LASH_ATTRIBUTE = "mien_lash"
+LASH_ALPHA = 0.55
+VIEWPORT_LASH_ALPHA = 0.4
+
 # Where light goes inside skin, in metres per colour: red travels farthest.
 SCATTER_RADIUS = (1.0, 0.35, 0.2)
 SCATTER_SCALE = 0.004
@@ -78,6 +84,7 @@ def add_materials(mesh: bpy.types.Mesh, take: Take) -> None:
     mesh.polygons.foreach_set("material_index", index)
     _add_skin_colour(mesh, take)
     _add_eye_directions(mesh, take)
+    _add_lash_lengths(mesh, take)
 
 
 def _slots(take: Take) -> list[str]:
@@ -130,13 +137,29 @@ def _mean_at(index: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
     return np.stack(sums, axis=1) / share[:, None]
 
 
+def vertices_of(take: Take, group: str) -> np.ndarray:
+    """The vertices of a group's faces; none where the take has no such group."""
+    if group not in take.header.group_names:
+        return np.zeros(0, np.int32)
+    return np.unique(take.quads[take.group == take.header.group_names.index(group)])
+
+
+def _add_lash_lengths(mesh: bpy.types.Mesh, take: Take) -> None:
+    lashes, lids = vertices_of(take, "lashes"), vertices_of(take, "eyelids")
+    if not len(lashes) or not len(lids):
+        return
+    between = take.neutral[lashes][:, None] - take.neutral[lids][None]
+    distance = np.linalg.norm(between, axis=2).min(axis=1)
+    lengths = np.zeros(len(take.neutral), np.float32)
+    lengths[lashes] = distance / max(distance.max(), np.finfo(np.float32).tiny)
+    attribute = mesh.attributes.new(LASH_ATTRIBUTE, "FLOAT", "POINT")
+    attribute.data.foreach_set("value", lengths)
+
+
 def _add_eye_directions(mesh: bpy.types.Mesh, take: Take) -> None:
     directions = np.zeros((len(take.neutral), 3), np.float32)
     for group, bone in EYE_BONES.items():
-        if group not in take.header.group_names:
-            continue
-        faces = take.group == take.header.group_names.index(group)
-        vertices = np.unique(take.quads[faces])
+        vertices = vertices_of(take, group)
         directions[vertices] = _seen_from_eye(take, bone, take.neutral[vertices])
     attribute = mesh.attributes.new(EYE_ATTRIBUTE, "FLOAT_VECTOR", "POINT")
     attribute.data.foreach_set("vector", directions.ravel())
@@ -171,12 +194,14 @@ def _material(
         surface.inputs["Base Color"].default_value = (*look.colour, 1.0)
         if name in SKIN_GROUPS:
             _colour_skin(material.node_tree, surface, texture, normal_map)
+        elif name == "lashes":
+            _fade_lashes(material.node_tree, surface)
     surface.inputs["Roughness"].default_value = look.roughness
     surface.inputs["Subsurface Weight"].default_value = look.scatter
     surface.inputs["Subsurface Radius"].default_value = SCATTER_RADIUS
     surface.inputs["Subsurface Scale"].default_value = SCATTER_SCALE
     viewport = {"iris": IRIS_COLOUR, "pupil": PUPIL_COLOUR}.get(name, look.colour)
-    material.diffuse_color = (*viewport, 1.0)
+    material.diffuse_color = (*viewport, VIEWPORT_LASH_ALPHA if name == "lashes" else 1.0)
     material.roughness = look.roughness
     return material
 
@@ -196,6 +221,16 @@ def _colour_skin(tree, surface, texture, normal_map) -> None:
         normal = tree.nodes.new("ShaderNodeNormalMap")
         tree.links.new(picture.outputs["Color"], normal.inputs["Color"])
         tree.links.new(normal.outputs["Normal"], surface.inputs["Normal"])
+
+
+def _fade_lashes(tree, surface) -> None:
+    length = tree.nodes.new("ShaderNodeAttribute")
+    length.attribute_name = LASH_ATTRIBUTE
+    fade = tree.nodes.new("ShaderNodeMapRange")
+    fade.inputs["To Min"].default_value = LASH_ALPHA
+    fade.inputs["To Max"].default_value = 0.0
+    tree.links.new(length.outputs["Fac"], fade.inputs["Value"])
+    tree.links.new(fade.outputs["Result"], surface.inputs["Alpha"])
 
 
 def _colour_by_radius(tree, surface, white: Colour) -> None:

@@ -20,19 +20,22 @@ class Light:
     colour: tuple[float, float, float]
 
 
-# A large warm key from the camera's left above, a weak cool fill from the right, and a narrow rim
-# from behind that lifts the head off the background.
+# A large warm key from the camera's left above, a cool fill from the right, and a narrow rim from
+# behind that lifts the head off the background.
 LIGHTS = (
-    Light("Mien key", (-0.55, -0.75, 0.55), 11.0, 0.5, (1.0, 0.95, 0.88)),
-    Light("Mien fill", (0.8, -0.6, 0.05), 3.0, 0.8, (0.86, 0.93, 1.0)),
+    Light("Mien key", (-0.45, -0.9, 0.5), 15.0, 0.5, (1.0, 0.95, 0.88)),
+    Light("Mien fill", (0.7, -0.8, 0.0), 6.0, 0.8, (0.86, 0.93, 1.0)),
     Light("Mien rim", (0.45, 0.6, 0.5), 9.0, 0.3, (1.0, 1.0, 1.0)),
 )
 BACKGROUND = (0.11, 0.115, 0.125)
 BACKGROUND_STRENGTH = 1.0
 
-# Enough for skin once the denoiser has passed over it; more samples change nothing visible.
-SAMPLES = 12
+# Rays a pixel. With the denoiser six are enough for skin in motion; a still may take its time.
+MOVIE_SAMPLES = 6
+STILL_SAMPLES = 24
 MAX_BOUNCES = 4
+# The filmic curve with a little more contrast than its plain form, which leaves skin chalky.
+FILM_CURVE, FILM_LOOK = "AgX", "AgX - Medium High Contrast"
 
 
 def add_lights(scene: bpy.types.Scene, target: Vector, collection: bpy.types.Collection) -> None:
@@ -53,14 +56,20 @@ def add_lights(scene: bpy.types.Scene, target: Vector, collection: bpy.types.Col
     scene.world = world
 
 
-def use_cycles(scene: bpy.types.Scene, samples: int = SAMPLES) -> None:
+def use_cycles(scene: bpy.types.Scene, samples: int) -> None:
     """Render with few samples and the denoiser, on the processor: the same on every machine."""
     scene.render.engine = "CYCLES"
-    scene.cycles.device = "CPU"
-    scene.cycles.samples = samples
-    scene.cycles.use_adaptive_sampling = False
-    scene.cycles.use_denoising = True
-    scene.cycles.max_bounces = MAX_BOUNCES
-    scene.cycles.caustics_reflective = scene.cycles.caustics_refractive = False
+    cycles = scene.cycles
+    cycles.device = "CPU"
+    cycles.samples = samples
+    cycles.use_adaptive_sampling = False
+    cycles.max_bounces = MAX_BOUNCES
+    cycles.caustics_reflective = cycles.caustics_refractive = False
+    cycles.use_denoising = True
+    # The thorough kind takes seven times as long as the picture itself, for no visible gain.
+    cycles.denoising_prefilter = "NONE"
+    cycles.denoising_quality = "FAST"
     # Geometry that stays is not built anew for every frame.
     scene.render.use_persistent_data = True
+    scene.view_settings.view_transform = FILM_CURVE
+    scene.view_settings.look = FILM_LOOK

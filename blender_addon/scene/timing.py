@@ -17,6 +17,11 @@ FIRST_FRAME = 1
 # frame of 60 a second up to 0.03 frames off; a tenth leaves room and is far from a real half frame.
 ON_FRAME_TOLERANCE = 0.1
 
+# Small enough that the nearest fraction to a float32 near 1 is the one that was meant.
+LARGEST_BASE_DENOMINATOR = 10_000
+# Rates nearer than this part by less than a frame in an hour.
+SAME_RATE = 1e-6
+
 
 @dataclass(frozen=True)
 class Performance:
@@ -34,7 +39,13 @@ class Performance:
 
 def scene_rate(scene) -> Fraction:
     """Frames a second of a Blender scene. `fps_base` is a float32: 1.001 is meant as 1001/1000."""
-    return Fraction(scene.render.fps) / Fraction(scene.render.fps_base).limit_denominator(100_000)
+    base = Fraction(scene.render.fps_base).limit_denominator(LARGEST_BASE_DENOMINATOR)
+    return scene.render.fps / base
+
+
+def runs_at(scene, rate: Fraction) -> bool:
+    """Whether the scene plays at this rate, as nearly as its settings can say."""
+    return abs(scene_rate(scene) / rate - 1) < SAME_RATE
 
 
 def set_scene_rate(scene, rate: Fraction) -> None:

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A take to a .blend and a picture without a window, for scripts and the demo.
+
+    python -m blender_addon.headless TAKE --blend OUT.blend [--render OUT.mp4|OUT.png]
+
+Runs in a Python that has the bpy wheel, and builds the scene with the add-on's own code. A movie
+or picture shows the footage on the left and the rendered head on the right, frame by frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from .footage import find_footage, open_footage
+from .take import Take, TakeError, read_take
+
+# Pixels of a rendered panel's height; its width follows the footage.
+MOVIE_HEIGHT, STILL_HEIGHT = 360, 512
+MOVIE_SUFFIX, STILL_SUFFIX = ".mp4", ".png"
+
+EXIT_BAD_INPUT = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        _check(options)
+        take = read_take(options.take)
+        if options.footage is not None:
+            source = replace(take.header.source, file=str(options.footage.resolve()))
+            take = replace(take, header=replace(take.header, source=source))
+    except (TakeError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    _run(take, options)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m blender_addon.headless", description="Turn a take into a Blender scene."
+    )
+    parser.add_argument("take", type=Path, metavar="TAKE")
+    parser.add_argument("--blend", type=Path, required=True, help="the .blend file to write")
+    parser.add_argument("--render", type=Path, help="an .mp4 or .png to write")
+    parser.add_argument("--footage", type=Path, help="the footage, if it is no longer where it was")
+    parser.add_argument(
+        "--size", type=int, nargs=2, metavar=("W", "H"), help="pixels of each of the two panels"
+    )
+    return parser
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what could only fail after minutes of work."""
+    if options.render and options.render.suffix.lower() not in (MOVIE_SUFFIX, STILL_SUFFIX):
+        raise ValueError(f"--render writes {MOVIE_SUFFIX} or {STILL_SUFFIX}, not {options.render}.")
+    if options.footage and open_footage(options.footage) is None:
+        raise ValueError(f"There is no footage at {options.footage}.")
+    if options.size and min(options.size) < 2:
+        raise ValueError("--size needs two positive numbers.")
+
+
+def _run(take: Take, options: argparse.Namespace) -> None:
+    import bpy
+
+    from .scene import studio
+    from .scene.importer import import_take
+
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    scene = bpy.context.scene
+    name = options.take.name.removesuffix(".npz").removesuffix(".mien")
+    imported = import_take(bpy.context, take, name, beside=options.take.parent)
+    for warning in imported.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+    is_movie = options.render is not None and options.render.suffix.lower() == MOVIE_SUFFIX
+    studio.add_lights(scene, imported.rig.location, imported.collection)
+    studio.use_cycles(scene, studio.MOVIE_SAMPLES if is_movie else studio.STILL_SAMPLES)
+    blend = options.blend.resolve()
+    blend.parent.mkdir(parents=True, exist_ok=True)
+    with _quiet():
+        bpy.ops.wm.save_as_mainfile(filepath=str(blend))
+    if options.render is not None:
+        size = options.size or _panel_size(take, MOVIE_HEIGHT if is_movie else STILL_HEIGHT)
+        scene.render.resolution_x, scene.render.resolution_y = size
+        footage = find_footage(take.header.source.file, options.take.parent)
+        _render(scene, footage, int(take.frame[0]), options.render.resolve(), is_movie)
+
+
+def _panel_size(take: Take, height: int) -> tuple[int, int]:
+    """The footage's shape at this height, in even numbers as H.264 wants them."""
+    source = take.header.source
+    return 2 * round(height * source.width / source.height / 2), height
+
+
+def _render(scene, footage, first_frame: int, output: Path, is_movie: bool) -> None:
+    from .scene.comparison import add_comparison
+
+    if not is_movie:
+        scene.frame_end = scene.frame_start
+    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
+        pictures = _render_pictures(scene, Path(folder))
+        comparison = add_comparison(scene, pictures, footage, first_frame)
+        _write(comparison, output, is_movie)
+
+
+def _render_pictures(scene, folder: Path) -> list[Path]:
+    """One picture for each frame of the scene, and a line on stderr that says how far it is."""
+    import bpy
+
+    first, last = scene.frame_start, scene.frame_end
+    scene.render.image_settings.file_format = "PNG"
+    # They live for a minute: not worth the time to squeeze them.
+    scene.render.image_settings.compression = 0
+    pictures = []
+    for frame in range(first, last + 1):
+        scene.frame_set(frame)
+        pictures.append(folder / f"{frame:06d}.png")
+        scene.render.filepath = str(pictures[-1])
+        with _quiet():
+            bpy.ops.render.render(write_still=True, scene=scene.name)
+        print(f"\rrender {frame - first + 1}/{last - first + 1}", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    return pictures
+
+
+def _write(scene, output: Path, is_movie: bool) -> None:
+    """Write the scene's strips; the file appears under its name only once it is whole."""
+    import bpy
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f".{output.stem}.partial{output.suffix}")
+    settings = scene.render.image_settings
+    if is_movie:
+        # Since 5.0 a scene must first be told that it renders movies.
+        if hasattr(settings, "media_type"):
+            settings.media_type = "VIDEO"
+        settings.file_format = "FFMPEG"
+        scene.render.ffmpeg.format = "MPEG4"
+        scene.render.ffmpeg.codec = "H264"
+        scene.render.ffmpeg.constant_rate_factor = "HIGH"
+    else:
+        settings.file_format = "PNG"
+    scene.render.use_file_extension = False
+    scene.render.filepath = str(partial)
+    with _quiet():
+        bpy.ops.render.render(animation=is_movie, write_still=not is_movie, scene=scene.name)
+    os.replace(partial, output)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Silence what Blender prints for every frame, from below Python."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
