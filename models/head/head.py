@@ -11,7 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .names import EYE_BONES, GROUP_NAMES
+from .names import EYE_BONES, GROUP_NAMES, SHAPE_NAMES
+
+FULL_LOOK_YAW = 0.60  # rad at which an eyeLookIn or eyeLookOut shape reaches 1
+FULL_LOOK_PITCH = 0.50  # rad, eyeLookUp and eyeLookDown
 
 ASSET = Path(__file__).with_name("head.npz")
 
@@ -122,6 +125,22 @@ def gaze_matrix(gaze: np.ndarray) -> np.ndarray:
     zero = np.zeros_like(yaw)
     rows = [[cy, -sy * sp, sy * cp], [zero, cp, sp], [-sy, -cy * sp, cy * cp]]
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def look_weights(gaze: np.ndarray) -> np.ndarray:
+    """Weights (…,52) of the eight eyeLook shapes that go with gaze (…,2,2); the others are zero.
+
+    The shapes move the lids with the eyes; they reach 1 where ARKit's do, at the ends of an
+    ordinary glance.
+    """
+    gaze = np.asarray(gaze)
+    weights = np.zeros((*gaze.shape[:-2], len(SHAPE_NAMES)), np.float32)
+    for eye, (side, outward) in enumerate((("Left", 1.0), ("Right", -1.0))):
+        out = gaze[..., eye, 0] * outward / FULL_LOOK_YAW
+        up = gaze[..., eye, 1] / FULL_LOOK_PITCH
+        for name, value in (("Out", out), ("In", -out), ("Up", up), ("Down", -up)):
+            weights[..., SHAPE_NAMES.index(f"eyeLook{name}{side}")] = np.clip(value, 0, 1)
+    return weights
 
 
 @cache
