@@ -157,3 +157,27 @@ def intersection_over_union(confusion):
         for i, name in enumerate(SEGMENTATION_CLASSES)
         if confusion[i].sum() > 0
     }
+
+
+def table(figures):
+    """The figures as lines of text."""
+    lines = [
+        f"{figures['pictures']} pictures, {figures['faces']} faces, "
+        f"face score right in {100 * figures['face_accuracy']:.1f} %"
+    ]
+    if figures["faces"]:
+        lines += [
+            f"points {100 * figures['point_error']:.2f} %, landmarks "
+            f"{100 * figures['landmark_error']:.2f} % of the outer-eye distance",
+            f"gaze {figures['gaze_degrees']:.2f} degrees, pose {figures['pose_degrees']:.2f} "
+            f"degrees, identity r {figures['identity_r']:.3f}",
+            f"expression r {figures['expression_r']:.3f} on average; shape, r, mean error:",
+            *(
+                f"  {name:22s} {r:6.3f}  {figures['shape_error'][name]:.3f}"
+                for name, r in figures["shape_r"].items()
+            ),
+        ]
+    if figures["class_iou"]:
+        classes = "  ".join(f"{name} {value:.3f}" for name, value in figures["class_iou"].items())
+        lines.append(f"segmentation IoU {figures['segmentation_iou']:.3f}: {classes}")
+    return "\n".join(lines)

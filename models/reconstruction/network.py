@@ -3,6 +3,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -56,3 +57,16 @@ class ReconstructionNetwork(nn.Module):
         identity, rotation, face_logit = self.high_head(levels[3])
         expression, gaze = self.fusion_head(levels[0], pyramid16, pyramid8)
         return Reconstruction(points, sigma, identity, expression, gaze, rotation, face_logit)
+
+
+@torch.no_grad()
+def answers(network, image, device):
+    """What a network in evaluation mode says, as arrays named as the outputs of the ONNX files.
+
+    image: uint8 array (N,128,128,3) RGB; device: where the network is.
+    """
+    reconstruction, logits = network(torch.from_numpy(np.ascontiguousarray(image)).to(device))
+    named = reconstruction._asdict()
+    named["face"] = torch.sigmoid(named.pop("face_logit"))
+    named["segmentation"] = logits.softmax(dim=1)
+    return {name: value.float().cpu().numpy() for name, value in named.items()}

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Figures on held-out chunks while training."""
 
-import numpy as np
-import torch
-
 from models.evaluation.rendered import clean_batches, held_out_chunks, measure
+from models.reconstruction.network import answers
 
 VALIDATION_CHUNKS = 3  # of each pool; some 770 pictures
 COLUMNS = (
@@ -30,13 +28,3 @@ class Validation:
             return {}
         figures = measure(clean_batches(chunks), lambda image: answers(network, image, device))
         return {name: figures[name] for name in COLUMNS}
-
-
-@torch.no_grad()
-def answers(network, image, device):
-    """The network's answer to uint8 pictures (N,128,128,3) as arrays named as the ONNX outputs."""
-    reconstruction, logits = network(torch.from_numpy(np.ascontiguousarray(image)).to(device))
-    named = reconstruction._asdict()
-    named["face"] = torch.sigmoid(named.pop("face_logit"))
-    named["segmentation"] = logits.softmax(dim=1)
-    return {name: value.float().cpu().numpy() for name, value in named.items()}

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m models evaluate landmarks | rendered | speed`: figures as a table and as JSON."""
+
+import json
+import os
+
+SHIPPED = os.path.join(os.path.dirname(os.path.dirname(__file__)), "weights", "mien.onnx")
+
+
+def add_arguments(parser):
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="landmarks|rendered|speed")
+    landmarks = kinds.add_parser("landmarks", help="68 points on real pictures with labels")
+    landmarks.add_argument("folder", help="holds labels.json and img/")
+    landmarks.add_argument(
+        "--boxes", action="store_true",
+        help="crops from the label boxes straight into the network, without detection",
+    )  # fmt: skip
+    rendered = kinds.add_parser("rendered", help="everything, on a pool with exact labels")
+    rendered.add_argument("pool", help="folder of picture chunks")
+    rendered.add_argument(
+        "--all", action="store_true", help="all chunks, not those alone that training leaves out"
+    )
+    rendered.add_argument("--pixels", help="ONNX file with the per-pixel outputs")
+    speed = kinds.add_parser("speed", help="milliseconds a face of an ONNX file")
+    for kind in (landmarks, rendered, speed):
+        kind.add_argument("--weights", help="checkpoint or ONNX file (default: the shipped one)")
+        kind.add_argument("--threads", type=int, default=1, help="CPU threads of the network (1)")
+        kind.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
+
+
+def run(arguments):
+    figures, text = {"landmarks": landmarks, "rendered": rendered, "speed": speed}[arguments.kind](
+        arguments
+    )
+    print(text)
+    if arguments.json:
+        beside = f"{arguments.json}.partial"
+        with open(beside, "w", encoding="utf-8") as file:
+            json.dump(figures, file, indent=1)
+        os.replace(beside, arguments.json)
+
+
+def landmarks(arguments):
+    from .landmarks import table
+    from .predictor import load_predictor
+    from .real import from_boxes, load_labels, through_runner
+
+    labels = load_labels(arguments.folder)
+    if arguments.boxes:
+        predict = load_predictor(arguments.weights or SHIPPED, threads=arguments.threads)
+        figures = from_boxes(arguments.folder, labels, predict)
+    else:
+        figures = through_runner(arguments.folder, labels, arguments.weights)
+    return figures, table(figures)
+
+
+def rendered(arguments):
+    from models.synthesis.pool import open_chunks
+
+    from .predictor import load_predictor
+    from .rendered import clean_batches, held_out_chunks, measure, table
+
+    if arguments.all:
+        chunks = open_chunks(arguments.pool)
+    else:
+        chunks = held_out_chunks(arguments.pool)
+    if not chunks:
+        raise ValueError(f"{arguments.pool} holds no chunk to measure on")
+    weights = arguments.weights or SHIPPED
+    predict = load_predictor(weights, arguments.pixels, arguments.threads)
+    figures = measure(clean_batches(chunks), predict)
+    return figures, table(figures)
+
+
+def speed(arguments):
+    from .speed import BATCHES, measure_speed
+
+    figures = measure_speed(arguments.weights or SHIPPED, arguments.threads)
+    rows = [
+        f"batch of {size}: median {figures[f'batch_{size}']['median_ms']:.2f} ms a face, "
+        f"best {figures[f'batch_{size}']['best_ms']:.2f}"
+        for size in BATCHES
+    ]
+    return figures, "\n".join([f"{arguments.threads} thread(s)", *rows])

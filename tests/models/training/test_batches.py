@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pools grow and shrink; batches repeat by seed and their labels fit their pictures."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from models.synthesis.pool import SKIN, chunk_path, open_chunk
+from models.training.batches import (
+    Drawn,
+    TrainingBatches,
+    clean_batch,
+    training_batch,
+)
+from models.training.labels import MirrorTables
+from models.training.pool import RESCAN_SECONDS, GrowingPool, PoolShare, held_out
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_pool_takes_new_chunks_and_forgets_old_ones(pool, tmp_path):
+    clock, rng = Clock(), np.random.default_rng(0)
+    growing = GrowingPool(tmp_path, clock)
+    assert growing.draw(rng) is None
+    shutil.copytree(chunk_path(pool, 1), chunk_path(tmp_path, 1))
+    (tmp_path / ".00002.77").mkdir()  # one that is being written
+    chunk_path(tmp_path, 3).mkdir()  # one that broke off
+    assert growing.draw(rng) is None, "looks again only after a while"
+    clock.now += RESCAN_SECONDS
+    chunk, index = growing.draw(rng)
+    assert chunk.folder == chunk_path(tmp_path, 1) and 0 <= index < len(chunk)
+    shutil.rmtree(chunk_path(tmp_path, 1))
+    assert chunk.image[index].sum() > 0, "mapped pictures outlive their files"
+    clock.now += RESCAN_SECONDS
+    assert growing.draw(rng) is None
+
+
+def test_held_out_chunks_are_never_drawn(pool):
+    rng = np.random.default_rng(0)
+    growing = GrowingPool(pool)
+    drawn = {growing.draw(rng)[0].folder.name for _ in range(100)}
+    assert drawn == {"00001", "00002"} and held_out(chunk_path(pool, 0))
+
+
+def test_pool_shares_are_read_from_words(pool):
+    assert PoolShare.parse(f"{pool}:2.5") == PoolShare(str(pool), 2.5)
+    assert PoolShare.parse(str(pool)) == PoolShare(str(pool), 1.0)
+    with pytest.raises(FileNotFoundError, match="no pool folder"):
+        PoolShare.parse("nowhere:1")
+    with pytest.raises(ValueError, match="positive"):
+        PoolShare.parse(f"{pool}:0")
+
+
+def test_batches_repeat_by_seed_and_number(pool, head_model):
+    tables, shares = MirrorTables.of(head_model), [PoolShare(str(pool))]
+    from_start = iter(TrainingBatches(shares, tables, 5, seed=3))
+    next(from_start)
+    second = next(from_start)
+    resumed = next(iter(TrainingBatches(shares, tables, 5, seed=3, first=1)))
+    other = next(iter(TrainingBatches(shares, tables, 5, seed=4, first=1)))
+    assert all((second[name] == resumed[name]).all() for name in second)
+    assert (second["image"] != other["image"]).any()
+
+
+def test_pools_are_mixed_by_weight_and_an_empty_one_is_passed_over(pool, tmp_path, head_model):
+    shares = [PoolShare(str(pool)), PoolShare(str(tmp_path), 100.0)]
+    batches = TrainingBatches(shares, MirrorTables.of(head_model), 4, seed=1)
+    assert len(next(iter(batches))["image"]) == 4
+    chunk_path(tmp_path, 1).mkdir()
+    for file in chunk_path(pool, 1).iterdir():
+        shutil.copy(file, chunk_path(tmp_path, 1))
+    pools, rng = [GrowingPool(share.folder) for share in shares], np.random.default_rng(0)
+    folders = [batches.draw(pools, rng)[0].folder.parent for _ in range(400)]
+    assert np.mean([folder == tmp_path for folder in folders]) > 0.95
+
+
+def test_labels_fit_the_pictures(pool, head_model):
+    """Every face point is drawn as a dot on a plain ground, so pixels there differ from it."""
+    chunk = open_chunk(chunk_path(pool, 1))
+    batch = clean_batch(Drawn.of([(chunk, index) for index in range(len(chunk))]))
+    assert batch["image"].shape == (12, 128, 128, 3) and batch["image"].dtype == np.uint8
+    assert batch["face"].tolist() == [1] * 11 + [0]
+    for row in range(11):
+        pixel = np.rint((batch["points"][row, :68] + 1) * 64 - 0.5).astype(int)
+        at_points = batch["image"][row][pixel[:, 1], pixel[:, 0]].astype(int)
+        ground = batch["image"][row][2, 2].astype(int)
+        assert (np.abs(at_points - ground).max(axis=1) > 20).mean() > 0.95
+        cell = np.rint((batch["points"][row, 30] + 1) * 16 - 0.5).astype(int)
+        assert batch["segmentation"][row, cell[1], cell[0]] == SKIN
+
+
+def test_training_batches_keep_labels_on_flipped_and_turned_pictures(pool, head_model):
+    """Without what hides them, dots must still lie under their points in jittered crops."""
+    chunk = open_chunk(chunk_path(pool, 1))
+    drawn = Drawn.of([(chunk, index % 11) for index in range(44)])
+    batch = training_batch(drawn, MirrorTables.of(head_model), np.random.default_rng(2))
+    found = []
+    for row in np.flatnonzero(batch["face"]):
+        seen = batch["visible"][row] > 0
+        pixel = np.rint((batch["points"][row][seen] + 1) * 64 - 0.5).astype(int).clip(0, 127)
+        grey = batch["image"][row].astype(float).mean(2)
+        spread = grey[pixel[:, 1], pixel[:, 0]].std()
+        found.append(spread / (grey.std() + 1e-6))
+        if seen.any():
+            assert np.abs(batch["points"][row][seen]).max() <= 1.0
+    assert np.median(found) > 0.8
+    assert np.isfinite(batch["rotation"]).all()

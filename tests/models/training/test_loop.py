@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The loop learns, and goes on after a kill as if there had been none."""
+
+import csv
+from dataclasses import replace
+
+import pytest
+import torch
+
+from models.__main__ import main
+from models.reconstruction.checkpoint import load_checkpoint, network_from
+from models.reconstruction.config import NetworkConfig
+from models.training import loop
+from models.training.batches import Drawn, TrainingBatches, clean_batch
+from models.training.config import TrainingConfig
+from models.training.labels import MirrorTables
+from models.training.loop import CHECKPOINT, Trainer
+from models.training.pool import PoolShare
+from models.training.schedule import learning_rate
+from models.synthesis.pool import chunk_path, open_chunk
+
+SMALL = NetworkConfig(
+    widths=(16, 16, 32, 32), depths=(1, 1, 1, 1), pyramid=16, point_hidden=64,
+    identity_hidden=32, expression_hidden=32,
+)  # fmt: skip
+
+
+class Clock:
+    """A clock on which every look takes an eighth of a second."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 0.125
+        return self.now
+
+
+def config(head, minutes, **more):
+    network = replace(SMALL, points=len(head.point_vertices))
+    return TrainingConfig(minutes=minutes, batch=8, network=network, **more)
+
+
+def test_losses_fall_on_a_handful_of_faces(pool, head_model):
+    chunk = open_chunk(chunk_path(pool, 1))
+    arrays = clean_batch(Drawn.of([(chunk, index) for index in range(8)]))
+    batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    trainer = Trainer(config(head_model, 1.0, warm_up_steps=10), head_model)
+    history = []
+    for _ in range(60):
+        history.append(trainer.step(batch))
+        trainer.progress.steps += 1
+    first, last = history[0], history[-1]
+    for name in ("distance", "gap", "rotation", "segmentation", "identity"):
+        assert last[name] < 0.7 * first[name], name
+    assert last["expression"] < 0.95 * first["expression"], "slower: dots hardly show it"
+    assert last["total"] < 0.5 * first["total"]
+
+
+def run(head, pool, folder, minutes, resumed_from=None):
+    """Train with one clock tick pattern; returns the trainer."""
+    trainer = Trainer(config(head, minutes), head, clock=Clock())
+    if resumed_from:
+        trainer.restore(load_checkpoint(resumed_from))
+    batches = TrainingBatches(
+        [PoolShare(str(pool))], MirrorTables.of(head), 8, 1, first=trainer.progress.steps
+    )
+    periods = []
+    trainer.train(iter(batches), lambda *a: periods.append(a), 1.0, str(folder))
+    assert periods[-1][2] and sum(p.steps for _, p, _ in periods) > 0
+    return trainer
+
+
+def test_kill_and_resume_gives_the_same_state(pool, head_model, tmp_path, monkeypatch):
+    """Killed after the first checkpoint and resumed, a run ends where an undisturbed one does."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 1.0)
+    whole = run(head_model, pool, tmp_path, minutes=3 / 60)
+    steps = whole.progress.steps
+    assert steps >= 8
+
+    class Killed(Exception):
+        pass
+
+    class KillingTrainer(Trainer):
+        def step(self, batch):
+            if self.progress.steps == 6:
+                raise Killed
+            return super().step(batch)
+
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    victim = KillingTrainer(config(head_model, 3 / 60), head_model, clock=Clock())
+    batches = TrainingBatches([PoolShare(str(pool))], MirrorTables.of(head_model), 8, 1)
+    with pytest.raises(Killed):
+        victim.train(iter(batches), lambda *a: None, 1.0, str(folder))
+    assert 0 < load_checkpoint(folder / CHECKPOINT)["progress"]["steps"] < 6
+    resumed = run(head_model, pool, folder, 3 / 60, resumed_from=folder / CHECKPOINT)
+
+    assert resumed.progress == whole.progress
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, resumed.network.state_dict()[name]), name
+        assert torch.equal(whole.average.state[name], resumed.average.state[name]), name
+    assert torch.equal(whole.loss.expression.sizes, resumed.loss.expression.sizes)
+
+
+def test_learning_rate_warms_up_and_comes_down(head_model):
+    plan = config(head_model, 1.0, warm_up_steps=10)
+    assert learning_rate(plan, 0, 0.0) == pytest.approx(plan.learning_rate / 10)
+    assert learning_rate(plan, 9, 0.0) == pytest.approx(plan.learning_rate)
+    assert learning_rate(plan, 500, 1.0) == pytest.approx(plan.last_learning_rate)
+    assert learning_rate(plan, 500, 0.3) > learning_rate(plan, 500, 0.6)
+
+
+def test_the_command_trains_resumes_and_exports(pool, tmp_path, capsys):
+    run_folder = tmp_path / "run"
+    words = ["train", "--pool", f"{pool}:2", "--out", str(run_folder), "--batch", "4",
+             "--workers", "1", "--period", "2"]  # fmt: skip
+    assert main([*words, "--minutes", "0.05"]) == 0
+    assert main([*words, "--minutes", "0.05"]) == 2, "must not write over a run unasked"
+    assert main([*words, "--minutes", "0.1", "--resume"]) == 0
+    with open(run_folder / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    steps = [int(row["steps"]) for row in rows]
+    assert steps == sorted(set(steps)) and len(rows) >= 2
+    assert all(float(row["total"]) < 50 for row in rows)
+    assert 0 < float(rows[-1]["held_out_landmark_error"]) < 2
+    content = load_checkpoint(run_folder / CHECKPOINT)
+    assert content["progress"]["seconds"] >= 6 and content["progress"]["steps"] == steps[-1]
+    network_from(content)
+    assert main(["export", str(run_folder / CHECKPOINT), "-o", str(tmp_path / "x.onnx")]) == 0
+    warm = tmp_path / "warm"
+    words[4] = str(warm)
+    assert main([*words, "--minutes", "0.03", "--init", str(run_folder / CHECKPOINT)]) == 0
+
+
+def test_bad_input_is_one_sentence(pool, tmp_path, capsys):
+    out = ["--out", str(tmp_path / "run"), "--minutes", "0.01"]
+    assert main(["train", "--pool", str(tmp_path / "none"), *out]) == 2
+    assert main(["train", "--pool", str(pool), "--device", "nonsense", *out]) == 2
+    assert main(["train", "--pool", str(pool), "--init", str(tmp_path / "no.pt"), *out]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 3

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Losses that have a right answer on small cases."""
+
+import pytest
+import torch
+
+from models.head import SHAPE_NAMES
+from models.reconstruction.network import Reconstruction
+from models.training.config import LossWeights
+from models.training.losses import (
+    BALANCE_MEMORY,
+    PARAMETER_SHARE,
+    BalancedShapeLoss,
+    ReconstructionLoss,
+    expression_loss,
+    gap_loss,
+    gaze_loss,
+    identity_loss,
+    point_losses,
+    segmentation_loss,
+)
+
+
+def test_the_likelihood_is_lowest_at_the_true_spread():
+    torch.manual_seed(0)
+    spread = 0.04
+    true = torch.zeros(2000, 1, 2)
+    points = torch.randn(2000, 1, 2) * spread
+    weight = torch.ones(2000, 1)
+    losses = [
+        point_losses(points, torch.full((2000, 1), s), true, weight)[0].item()
+        for s in (spread * 0.7, spread, spread * 1.4)
+    ]
+    assert losses[1] < losses[0] and losses[1] < losses[2]
+
+
+def test_gap_loss_ignores_a_common_shift_but_not_a_gap():
+    true = torch.rand(3, 68, 2)
+    visible = torch.ones(3, 68)
+    pairs = torch.tensor([(37, 41), (62, 66)])
+    assert gap_loss(true + 0.3, true, visible, pairs) < 1e-2
+    wider = true.clone()
+    wider[:, 37, 1] += 0.06
+    assert gap_loss(wider, true, visible, pairs).item() == pytest.approx(1.0, rel=1e-2)
+
+
+def test_a_rare_shape_counts_as_much_as_a_frequent_one():
+    true = torch.zeros(64, 52)
+    true[0, 5] = 1.0  # rare
+    true[:32, 6] = 1.0  # frequent
+    missed_rare, missed_frequent = true.clone(), true.clone()
+    missed_rare[:, 5] = 0
+    missed_frequent[:, 6] = 0
+    rare = expression_loss(missed_rare, true, None)
+    assert rare == pytest.approx(expression_loss(missed_frequent, true, None).item(), rel=1e-5)
+    assert rare > 20 * expression_loss(torch.where(true > 0, true, 0.05), true, None) / 52
+    assert expression_loss(true, true, None) == 0
+
+
+def test_a_closed_eye_has_no_gaze():
+    expression = torch.zeros(1, 52)
+    true, wrong = torch.zeros(1, 2, 2), torch.zeros(1, 2, 2)
+    wrong[0, 0] = 0.5  # the left eye
+    assert gaze_loss(wrong, true, expression) > 0.1
+    expression[0, SHAPE_NAMES.index("eyeBlinkLeft")] = 1.0
+    assert gaze_loss(wrong, true, expression) == 0
+
+
+def test_unknown_classes_do_not_count():
+    logits = torch.randn(2, 8, 32, 32)
+    classes = torch.full((2, 32, 32), 255, dtype=torch.uint8)
+    assert segmentation_loss(logits, classes, torch.ones(8)) == 0
+    classes[0, 0, 0] = 3
+    one = segmentation_loss(logits, classes, torch.ones(8))
+    assert one == pytest.approx(-logits.log_softmax(1)[0, 3, 0, 0].item(), rel=1e-5)
+
+
+def test_parameters_are_scaled_to_the_vertices_they_produce():
+    """At progress 0 the parameters' part is their share of the vertices' size, whatever theirs."""
+    torch.manual_seed(1)
+    basis = torch.randn(60, 90, 3) * 0.001
+    loss = BalancedShapeLoss(basis, lambda *a: 1000 * identity_loss(*a)).train()
+    predicted, true = torch.randn(8, 60), torch.randn(8, 60)
+    early, late = loss(predicted, true, 0.0), loss(predicted, true, 1.0)
+    assert early == pytest.approx(late.item(), rel=1e-4), "balanced: the sum is the vertices' size"
+    before = loss.sizes.clone()
+    loss(predicted, true + 1, 0.0)
+    assert 0 < (loss.sizes - before).abs()[0] < (1 - BALANCE_MEMORY) * 100
+    assert PARAMETER_SHARE[0] > PARAMETER_SHARE[1]
+
+
+def test_crops_without_a_face_teach_the_face_score_alone():
+    torch.manual_seed(2)
+    points = 80
+    loss = ReconstructionLoss(LossWeights(), torch.randn(60, points, 3), torch.randn(52, points, 3))
+    answer = Reconstruction(
+        *(
+            torch.rand(2, *shape).requires_grad_()
+            for shape in ((points, 2), (points,), (60,), (52,), (2, 2), (3, 3), ())
+        )
+    )
+    batch = {
+        "face": torch.tensor([1.0, 0.0]),
+        "points": torch.rand(2, points, 2), "visible": torch.ones(2, points),
+        "identity": torch.rand(2, 60), "expression": torch.rand(2, 52),
+        "gaze": torch.rand(2, 2, 2), "rotation": torch.rand(2, 3, 3),
+        "segmentation": torch.full((2, 32, 32), 255, dtype=torch.uint8),
+    }  # fmt: skip
+    total, parts = loss(answer, torch.randn(2, 8, 32, 32), batch, 0.0)
+    total.backward()
+    for name, value in answer._asdict().items():
+        gradient = value.grad.reshape(2, -1).abs().sum(1)
+        assert gradient[0] > 0 and (gradient[1] > 0) == (name == "face_logit"), name
+    assert total.item() == pytest.approx(sum(p.item() for p in parts.values()), rel=1e-5)
+    batch["face"][:] = 0
+    _, parts = loss(answer, torch.randn(2, 8, 32, 32), batch, 0.0)
+    assert set(parts) == {"face", "segmentation"}
