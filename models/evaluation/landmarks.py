@@ -122,14 +122,17 @@ def score(faces, predictions):
 
 
 def ratio_correlations(true, predicted):
-    """Pearson's r and the slope of each expression ratio, (N,68,2) points; few faces: empty."""
+    """Pearson's r and the slope of each expression ratio, (N,68,2) points.
+
+    A ratio is left out where too few faces have it or all have the same.
+    """
     truth, said = ([expression_ratios(p) for p in points] for points in (true, predicted))
     result = {}
     for name in truth[0]:
         x, y = np.array([r[name] for r in truth]), np.array([r[name] for r in said])
         known = np.isfinite(x) & np.isfinite(y)
-        if known.sum() >= LEAST_FACES_FOR_R:
-            x, y = x[known], y[known]
+        x, y = x[known], y[known]
+        if len(x) >= LEAST_FACES_FOR_R and np.ptp(x) > 0 and np.ptp(y) > 0:
             slope, _ = np.polyfit(x, y, 1)
             result[name] = {"r": float(np.corrcoef(x, y)[0, 1]), "slope": float(slope)}
     return result

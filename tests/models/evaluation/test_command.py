@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The evaluate command on an untrained network: crops from label boxes, speed, bad input."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from models.__main__ import main
+from models.evaluation.predictor import load_predictor
+from models.evaluation.real import box_crops, cut
+from models.reconstruction.config import CROP_SIZE
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "untrained.onnx"
+    assert main(["export", "--untrained", "--points", "70", "-o", str(path)]) == 0
+    return str(path)
+
+
+def test_landmarks_from_boxes(weights, tmp_path, capsys):
+    (tmp_path / "img").mkdir()
+    cv2.imwrite(str(tmp_path / "img/a.png"), np.full((200, 240, 3), 90, np.uint8))
+    points = np.random.default_rng(0).uniform(50, 150, (68, 2)).tolist()
+    entry = {"faces": [{"box": [50, 50, 100, 100], "points68": points}]}
+    (tmp_path / "labels.json").write_text(json.dumps({"img/a.png": entry}))
+    out = tmp_path / "figures.json"
+    words = ["evaluate", "landmarks", str(tmp_path), "--boxes", "--weights", weights]
+    assert main([*words, "--json", str(out)]) == 0
+    figures = json.loads(out.read_text())
+    assert figures["faces"] == 1 and figures["error68"] > 0.1
+    assert "51 points" in capsys.readouterr().out
+
+
+def test_a_cut_out_of_a_fine_picture_is_averaged_and_in_place():
+    """A checkerboard far finer than the crop turns grey; a bright half stays in its half."""
+    image = (np.indices((1000, 1000)).sum(0) % 2 * 100).astype(np.uint8)
+    image[:, 500:] += 100
+    image = np.repeat(image[:, :, None], 3, axis=2)
+    crops = box_crops(np.array([[200.0, 200.0, 599.0, 599.0]]))
+    crop = cut(image, crops.picture_from_pixel(CROP_SIZE)[0]).astype(int)
+    assert np.abs(crop[:, :62] - 50).max() < 6 and np.abs(crop[:, 66:] - 150).max() < 6
+
+
+def test_predictor_answers_any_number_of_pictures(weights):
+    predict = load_predictor(weights)
+    image = np.random.default_rng(0).integers(0, 256, (35, 128, 128, 3), dtype=np.uint8)
+    answer = predict(image)
+    assert answer["points"].shape == (35, 70, 2)
+    assert np.allclose(answer["points"][34:], predict(image[34:])["points"], atol=1e-5)
+
+
+def test_bad_input_is_one_sentence(weights, tmp_path, capsys):
+    empty = str(tmp_path)
+    assert main(["evaluate", "landmarks", empty, "--boxes", "--weights", weights]) == 2
+    assert main(["evaluate", "rendered", empty, "--weights", weights]) == 2
+    assert main(["evaluate", "speed", "--weights", str(tmp_path / "none.onnx")]) == 2
+    (tmp_path / "bad.onnx").write_text("no model")
+    assert main(["evaluate", "speed", "--weights", str(tmp_path / "bad.onnx")]) == 2
+    lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("models evaluate:")]
+    assert len(lines) == 4
+
+
+@pytest.mark.speed
+def test_speed_is_reported(weights, tmp_path):
+    out = tmp_path / "speed.json"
+    assert main(["evaluate", "speed", "--weights", weights, "--json", str(out)]) == 0
+    figures = json.loads(out.read_text())
+    assert 0 < figures["batch_1"]["best_ms"] <= figures["batch_1"]["median_ms"] < 100

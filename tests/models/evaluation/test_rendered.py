@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures on rendered pictures: a perfect answer, and errors of known size."""
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from models.evaluation.rendered import (
+    confusion_matrix,
+    correlation,
+    gaze_direction,
+    gaze_error,
+    intersection_over_union,
+    measure,
+    rotation_error,
+    table,
+)
+from models.head import gaze_matrix
+
+COUNT, POINTS = 20, 80
+
+
+@pytest.fixture
+def batch():
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-0.6, 0.6, (COUNT, POINTS, 2))
+    points[:, 36], points[:, 45] = (-0.4, 0), (0.4, 0)
+    return {
+        "image": np.zeros((COUNT, 128, 128, 3), np.uint8),
+        "points": points,
+        "visible": np.ones((COUNT, POINTS)),
+        "identity": rng.standard_normal((COUNT, 60)),
+        "expression": rng.random((COUNT, 52)),
+        "gaze": rng.normal(0, 0.2, (COUNT, 2, 2)),
+        "rotation": Rotation.random(COUNT, rng=1).as_matrix(),
+        "face": np.array([1.0] * (COUNT - 2) + [0.0, 0.0]),
+        "segmentation": rng.integers(0, 3, (COUNT, 32, 32)).astype(np.uint8),
+    }
+
+
+def perfect(batch):
+    names = ("points", "identity", "expression", "gaze", "rotation", "face")
+    answer = {name: batch[name].copy() for name in names}
+    answer["segmentation"] = np.eye(8)[batch["segmentation"]].transpose(0, 3, 1, 2)
+    return answer
+
+
+def test_a_perfect_answer(batch):
+    figures = measure([batch], lambda image: perfect(batch))
+    assert figures["point_error"] == 0 and figures["expression_r"] == pytest.approx(1)
+    assert figures["gaze_degrees"] < 1e-4 and figures["pose_degrees"] < 1e-4
+    assert figures["segmentation_iou"] == 1 and figures["face_accuracy"] == 1
+    assert figures["faces"] == COUNT - 2 and len(figures["shape_r"]) == 52
+    assert "jawOpen" in table(figures)
+
+
+def test_errors_of_known_size(batch):
+    answer = perfect(batch)
+    answer["points"] = answer["points"] + (0.04, 0)  # a twentieth of the eye distance of 0.8
+    turn = Rotation.from_rotvec([0, 0, np.radians(5)]).as_matrix()
+    answer["rotation"] = turn @ answer["rotation"]
+    answer["expression"] = 0.5 * answer["expression"]
+    answer["face"][0] = 0.0
+    batch["visible"][:, 70:] = 0
+    answer["points"][:, 70:] += 9  # nobody sees them
+    figures = measure([batch], lambda image: answer)
+    assert figures["point_error"] == pytest.approx(0.05, rel=1e-4)
+    assert figures["pose_degrees"] == pytest.approx(5, rel=1e-4)
+    assert figures["expression_r"] == pytest.approx(1)
+    assert figures["shape_error"]["jawOpen"] == pytest.approx(0.25, abs=0.1)
+    assert figures["face_accuracy"] == pytest.approx(1 - 1 / COUNT)
+
+
+def test_correlation_of_constants():
+    varied = np.arange(5.0)
+    assert np.isnan(correlation(varied, np.zeros(5)))
+    assert correlation(np.zeros(5), varied) == 0
+
+
+def test_gaze_error_follows_the_head_models_eyes():
+    gaze = np.array([[[0.3, -0.2], [-0.1, 0.4]]])
+    assert np.allclose(gaze_direction(gaze), gaze_matrix(gaze)[..., 2], atol=1e-6)
+    looked_up = gaze + [0, np.radians(3)]
+    assert gaze_error(looked_up, gaze) == pytest.approx(3)
+    assert rotation_error(np.eye(3)[None], np.eye(3)[None]) == 0
+
+
+def test_intersection_over_union_leaves_unknown_cells_out():
+    true = np.array([[0, 0, 1, 255]])
+    confusion = confusion_matrix(np.array([[0, 1, 1, 5]]), true)
+    iou = intersection_over_union(confusion)
+    assert iou == {"background": pytest.approx(1 / 2), "skin": pytest.approx(1 / 2)}
