@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mien's runner: the command line. Exit codes are listed in inference/errors.py."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import traceback
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from inference import __version__
+from inference.benchmark import measure
+from inference.capture import capture_to_take, capture_to_track
+from inference.errors import (
+    INTERNAL_ERROR,
+    INTERRUPTED,
+    TERMINATED,
+    RunnerError,
+    Terminated,
+)
+from inference.events import Events, JsonEvents, end_with_parent, terminate_cleanly
+from inference.footage import FrameRange, open_footage
+from inference.inspect import describe_take, in_words
+from inference.landmarks import find_landmarks, pictures_of, write_landmarks
+from inference.network import PROVIDERS, Network
+from inference.output import check_writable
+from inference.solve import Quality
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = build_parser().parse_args(arguments)
+    wants_json_events = getattr(options, "json_events", False)
+    events = JsonEvents() if wants_json_events else Events()
+    terminate_cleanly()
+    if wants_json_events:
+        end_with_parent()
+    try:
+        options.run(options, events)
+    except RunnerError as error:
+        events.error(str(error), error.exit_code)
+        return error.exit_code
+    except KeyboardInterrupt:
+        events.error("Interrupted.", INTERRUPTED)
+        return INTERRUPTED
+    except Terminated:
+        events.error("Ended from outside.", TERMINATED)
+        return TERMINATED
+    except BrokenPipeError:
+        return TERMINATED
+    except Exception as error:
+        traceback.print_exc()
+        events.error(f"An error in Mien itself: {error!r}.", INTERNAL_ERROR)
+        return INTERNAL_ERROR
+    finally:
+        events.close()
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m inference", description="From footage of a face to a Mien take."
+    )
+    parser.add_argument("--version", action="version", version=f"mien {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_capture(commands)
+    _add_landmarks(commands)
+    _add_track(commands)
+    _add_inspect(commands)
+    _add_benchmark(commands)
+    return parser
+
+
+def _add_capture(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser(
+        "capture", help="footage to a take", description="Capture a face and write a take."
+    )
+    command.add_argument(
+        "input", type=Path, help="a video, a picture, or a folder of numbered pictures"
+    )
+    command.add_argument("-o", "--output", type=Path, required=True, help="the take to write")
+    command.add_argument(
+        "--frames",
+        type=_frame_range,
+        default=FrameRange(),
+        metavar="A:B",
+        help="only frames A up to, not including, B; the first is 0",
+    )
+    command.add_argument(
+        "--fps",
+        type=_frame_rate,
+        metavar="N",
+        help="frames a second of a folder of pictures, 30 unless given; 30000/1001 is understood",
+    )
+    command.add_argument(
+        "--face",
+        type=_place,
+        metavar="X,Y",
+        help="pixel of the wanted face in the first frame; the largest and most central else",
+    )
+    command.add_argument(
+        "--quality",
+        type=Quality,
+        choices=list(Quality),
+        default=Quality.TAKE,
+        metavar="live|take",
+        help="take (default) smooths over the whole clip, without lag; live looks only back",
+    )
+    _add_device(command)
+    command.add_argument(
+        "--json-events",
+        action="store_true",
+        help="report as JSON lines on stdout, and end when standard input is closed",
+    )
+    command.set_defaults(run=run_capture)
+
+
+def _add_landmarks(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser(
+        "landmarks",
+        help="68 points of faces in pictures",
+        description="Find all faces in pictures and write their 68 iBUG points.",
+    )
+    command.add_argument(
+        "inputs",
+        type=Path,
+        nargs="+",
+        metavar="FILES|FOLDER",
+        help="pictures; of a folder those in it and below, named relative to it",
+    )
+    command.add_argument("-o", "--output", type=Path, required=True, help="the JSON to write")
+    _add_device(command)
+    command.set_defaults(run=run_landmarks)
+
+
+def _add_track(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser(
+        "track",
+        help="68 points over a clip",
+        description="Follow a face and write its smoothed 68 iBUG points for every frame.",
+    )
+    command.add_argument("clip", type=Path, help="a video, or a folder of numbered pictures")
+    command.add_argument("-o", "--output", type=Path, required=True, help="the npz to write")
+    _add_device(command)
+    command.set_defaults(run=run_track)
+
+
+def _add_inspect(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser(
+        "inspect", help="what is in a take", description="Describe a take."
+    )
+    command.add_argument("take", type=Path)
+    command.add_argument("--json", action="store_true", help="as JSON, with all shapes")
+    command.set_defaults(run=run_inspect)
+
+
+def _add_benchmark(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser(
+        "benchmark",
+        help="frames a second on this machine",
+        description="Time every stage on a clip enlarged to 512x512.",
+    )
+    command.add_argument("clip", type=Path)
+    _add_device(command)
+    command.set_defaults(run=run_benchmark)
+
+
+def _add_device(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--device",
+        default="auto",
+        choices=("auto", *PROVIDERS),
+        help="what the network runs on; auto takes the fastest there is",
+    )
+
+
+def _frame_range(text: str) -> FrameRange:
+    try:
+        return FrameRange.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _frame_rate(text: str) -> Fraction:
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a frame rate") from error
+    if rate <= 0:
+        raise argparse.ArgumentTypeError("a frame rate is above 0")
+    return rate
+
+
+def _place(text: str) -> np.ndarray:
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"a place is written X,Y in pixels, not {text!r}") from (
+            error
+        )
+    return np.array([x, y])
+
+
+def run_capture(options: argparse.Namespace, events: Events) -> None:
+    check_writable(options.output)
+    footage = open_footage(options.input, options.frames, options.fps)
+    network = Network(device=options.device)
+    captured = capture_to_take(
+        network, footage, options.output, events, options.face, options.quality
+    )
+    found = captured.performance.found
+    events.result(
+        f"{options.output}: a face in {found.sum()} of {len(found)} frames",
+        take=str(options.output),
+        frames=len(found),
+        found=int(found.sum()),
+    )
+
+
+def run_landmarks(options: argparse.Namespace, events: Events) -> None:
+    check_writable(options.output)
+    pictures = pictures_of(options.inputs)
+    network = Network(device=options.device)
+    faces = find_landmarks(
+        network,
+        pictures,
+        lambda done, total: events.progress("landmarks", done, total),
+        events.warning,
+    )
+    write_landmarks(options.output, faces)
+    count = sum(len(found) for found in faces.values())
+    events.result(f"{options.output}: {count} faces in {len(faces)} pictures")
+
+
+def run_track(options: argparse.Namespace, events: Events) -> None:
+    check_writable(options.output)
+    footage = open_footage(options.clip)
+    network = Network(device=options.device)
+    captured = capture_to_track(network, footage, options.output, events)
+    found = captured.performance.found
+    events.result(f"{options.output}: a face in {found.sum()} of {len(found)} frames")
+
+
+def run_inspect(options: argparse.Namespace, events: Events) -> None:
+    description = describe_take(options.take)
+    events.result(json.dumps(description, indent=1) if options.json else in_words(description))
+
+
+def run_benchmark(options: argparse.Namespace, events: Events) -> None:
+    rates = measure(Network(device=options.device), options.clip)
+    events.result("\n".join(f"{stage:<18}{rate:8.1f} frames/s" for stage, rate in rates.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

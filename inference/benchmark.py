@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The speed of a whole capture, and of its stages, on a clip enlarged to a usual size."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from inference.crop import Crop
+from inference.errors import NoFaceError
+from inference.face import look
+from inference.footage import FrameRange, open_footage
+from inference.network import Network
+from inference.solve import Performance, Quality, solve_clip
+from inference.take import Origin, write_take
+from inference.track import observe
+
+SIDE = 512
+"""Pixels of the enlarged clip's sides."""
+
+NETWORK_PASSES = 60
+"""Single crops to time the network alone."""
+
+
+def measure(network: Network, clip: Path) -> dict[str, float]:
+    """Frames a second of ``clip`` at 512x512: of each stage alone, and of the whole capture.
+
+    Raises:
+        FootageError: the clip cannot be read.
+        NoFaceError: it shows no face, so that there is nothing to time.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        enlarged = Path(folder) / "clip.mp4"
+        frames = enlarge(clip, enlarged)
+        footage = open_footage(enlarged)
+        rates = {}
+
+        start = time.perf_counter()
+        pictures = [frame.image for frame in footage]
+        rates["decode"] = frames / (time.perf_counter() - start)
+
+        start = time.perf_counter()
+        observations = observe(network, footage)
+        rates["decode and track"] = frames / (time.perf_counter() - start)
+        if not observations.found.any():
+            raise NoFaceError(f"No face was found in {clip}.")
+
+        start = time.perf_counter()
+        performance = solve_clip(observations, Quality.TAKE)
+        rates["solve"] = frames / (time.perf_counter() - start)
+        _write(network, enlarged, performance, Path(folder) / "clip.mien.npz")
+        rates["whole capture"] = _whole(network, enlarged, frames, Path(folder))
+        rates["network alone"] = _network_rate(network, pictures, observations)
+    return rates
+
+
+def enlarge(clip: Path, output: Path) -> int:
+    """Write ``clip`` at 512x512 (its frame fitted in, the rest black) and return its frames."""
+    footage = open_footage(clip, FrameRange())
+    scale = SIDE / max(footage.width, footage.height)
+    size = (round(footage.width * scale), round(footage.height * scale))
+    count = 0
+    with av.open(str(output), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(footage.frame_rate))
+        stream.width = stream.height = SIDE
+        stream.pix_fmt = "yuv420p"
+        for frame in footage:
+            canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
+            picture = cv2.resize(frame.image, size, interpolation=cv2.INTER_CUBIC)
+            top, left = (SIDE - size[1]) // 2, (SIDE - size[0]) // 2
+            canvas[top : top + size[1], left : left + size[0]] = picture
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(canvas, format="rgb24")))
+            count += 1
+        container.mux(stream.encode())
+    return count
+
+
+def _whole(network: Network, clip: Path, frames: int, folder: Path) -> float:
+    """Frames a second from opening the clip to the written take."""
+    start = time.perf_counter()
+    observations = observe(network, open_footage(clip))
+    performance = solve_clip(observations, Quality.TAKE)
+    _write(network, clip, performance, folder / "whole.mien.npz")
+    return frames / (time.perf_counter() - start)
+
+
+def _write(network: Network, clip: Path, performance: Performance, output: Path) -> None:
+    origin = Origin(open_footage(clip), {}, network.device, network.name, network.sha256)
+    write_take(output, performance, origin)
+
+
+def _network_rate(network: Network, pictures: list[np.ndarray], observations) -> float:
+    """Passes a second of one crop: cut and network."""
+    first = int(np.argmax(observations.found))
+    crop = Crop.from_points(observations.points[first, :68])
+    start = time.perf_counter()
+    for _ in range(NETWORK_PASSES):
+        look(network, pictures[first], [crop])
+    return NETWORK_PASSES / (time.perf_counter() - start)

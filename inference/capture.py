@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole way of one capture: footage, observations, solve, take."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from inference.errors import NoFaceError
+from inference.events import Events
+from inference.footage import Footage
+from inference.network import Network
+from inference.output import whole_file
+from inference.solve import Performance, Quality, solve_clip
+from inference.take import Origin, write_take
+from inference.track import observe
+
+FEW_FOUND = 0.5
+"""Share of frames with a face below which a person should know."""
+
+SMALL_FACE = 60.0
+"""Pixels across the 68 points (median) below which lids and lips are hardly resolved."""
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A performance, and what was noticed on the way."""
+
+    performance: Performance
+    warnings: tuple[str, ...]
+
+
+def capture(
+    network: Network,
+    footage: Footage,
+    events: Events,
+    place: np.ndarray | None = None,
+    quality: Quality = Quality.TAKE,
+) -> Captured:
+    """Capture the face in ``footage``; at ``place`` (2,) px in its first frame, if given.
+
+    Raises:
+        FootageError: the footage is damaged.
+        NoFaceError: it shows no face.
+    """
+    observations = observe(
+        network, footage, place, lambda done, total: events.progress("track", done, total)
+    )
+    if not observations.found.any():
+        raise NoFaceError(f"No face was found in {footage.path}.")
+    events.progress("solve", 0, 1)
+    performance = solve_clip(observations, quality)
+    events.progress("solve", 1, 1)
+    warnings = tuple(noticed(performance))
+    for warning in warnings:
+        events.warning(warning)
+    return Captured(performance, warnings)
+
+
+def noticed(performance: Performance):
+    """Sentences about what makes a performance less trustworthy."""
+    found = performance.found
+    if found.mean() < FEW_FOUND:
+        yield f"A face was found in only {found.sum()} of {len(found)} frames."
+    size = float(np.median(np.sqrt(np.prod(np.ptp(performance.points68[found], axis=1), axis=-1))))
+    if size < SMALL_FACE:
+        yield f"The face is only {size:.0f} pixels across; lids and lips will be coarse."
+
+
+def capture_to_take(
+    network: Network,
+    footage: Footage,
+    output: Path,
+    events: Events,
+    place: np.ndarray | None,
+    quality: Quality,
+) -> Captured:
+    """Capture and write the take. Raises as :func:`capture`, and OutputError."""
+    captured = capture(network, footage, events, place, quality)
+    settings = {
+        "quality": quality.value,
+        "frames": [footage.range.first, footage.range.stop],
+        "face": None if place is None else place.tolist(),
+    }
+    events.progress("write", 0, 1)
+    write_take(
+        output,
+        captured.performance,
+        Origin(
+            footage, settings, network.device, network.name, network.sha256, captured.warnings
+        ),
+    )
+    events.progress("write", 1, 1)
+    return captured
+
+
+def capture_to_track(network: Network, footage: Footage, output: Path, events: Events) -> Captured:
+    """Capture and write the 68 points: points (T, 68, 2), seconds it took, video_fps.
+
+    Raises as :func:`capture_to_take`.
+    """
+    start = time.perf_counter()
+    captured = capture(network, footage, events)
+    seconds = time.perf_counter() - start
+    with whole_file(output) as file:
+        np.savez_compressed(
+            file,
+            points=captured.performance.points68.astype(np.float32),
+            seconds=np.float64(seconds),
+            video_fps=np.float64(footage.frame_rate),
+        )
+    return captured

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole-clip solve."""
+
+from inference.solve.camera import Camera
+from inference.solve.clip import solve_clip
+from inference.solve.motion import Quality
+from inference.solve.performance import Performance
+
+__all__ = ["Camera", "Performance", "Quality", "solve_clip"]

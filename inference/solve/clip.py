@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The solve: from what tracking saw to one person's performance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from inference.errors import NoFaceError
+from inference.face import IBUG_POINTS
+from inference.observations import Observations
+from inference.solve.camera import Camera
+from inference.solve.evidence import Evidence, gather
+from inference.solve.expression import fit_expression
+from inference.solve.identity import key_frames, mean_identity, refine_identity
+from inference.solve.motion import Motion, Quality
+from inference.solve.performance import Performance
+from inference.solve.pose import Pose, fit_pose, initial_pose
+
+IDENTITY_ROUNDS = 2
+"""How often identity and key frames take turns; a third changes no point by 0.1 mm."""
+
+
+def solve_clip(
+    observations: Observations, quality: Quality = Quality.TAKE, camera: Camera | None = None
+) -> Performance:
+    """Solve a clip: one identity, and pose, expression and gaze of every frame.
+
+    Args:
+        observations: T frames, at least one of which shows a face.
+        quality: how motion is smoothed.
+        camera: the lens; assumed from the picture's size unless given.
+
+    Raises:
+        NoFaceError: no frame shows a face.
+    """
+    found = observations.found
+    if not found.any():
+        raise NoFaceError("No face was found in any frame.")
+    camera = camera or Camera.of_picture(observations.width, observations.height)
+    evidence = gather(observations, camera)
+    prior = observations.expression[found].astype(np.float64)
+    rotation = camera.ray_rotation(observations.view_centre[found]) @ observations.view_rotation[
+        found
+    ].astype(np.float64)
+
+    identity = solve_identity(
+        evidence, observations.identity[found], observations.confidence[found], prior, rotation
+    )
+    pose, weights = _solve_frames(evidence, identity, prior, rotation)
+    raw = Performance(
+        identity=identity,
+        camera=camera,
+        time=observations.time,
+        frame=observations.frame,
+        found=found,
+        confidence=observations.confidence,
+        pose=Pose(_spread(pose.rotation, found), _spread(pose.position, found)),
+        weights=_spread(weights, found),
+        weights_raw=_spread(weights, found),
+        gaze=observations.gaze.astype(np.float64),
+        points68=observations.points[:, :IBUG_POINTS].astype(np.float64),
+    )
+    return smooth_performance(raw, quality)
+
+
+def smooth_performance(raw: Performance, quality: Quality) -> Performance:
+    """The performance with all its channels smoothed and its gaps filled; ``weights_raw`` stays."""
+    motion = Motion(raw.time, raw.found, raw.confidence, quality)
+    return replace(
+        raw,
+        pose=motion.pose(raw.pose),
+        weights=motion.weights(raw.weights_raw),
+        gaze=motion.gaze(raw.gaze, raw.weights_raw),
+        points68=motion.points(raw.points68),
+    )
+
+
+def solve_identity(
+    evidence: Evidence,
+    identities: np.ndarray,
+    confidence: np.ndarray,
+    prior: np.ndarray,
+    rotation: np.ndarray,
+) -> np.ndarray:
+    """(60,): the network's identities (T, 60) averaged, then refined by the points of key frames.
+
+    ``confidence`` (T,), the network's shape weights ``prior`` (T, 52) and head-to-camera
+    ``rotation`` (T, 3, 3) belong to the frames of ``evidence``.
+    """
+    network_identity = identity = mean_identity(identities, confidence)
+    keys = key_frames(confidence)
+    for _ in range(IDENTITY_ROUNDS):
+        pose, weights = _solve_frames(evidence[keys], identity, prior[keys], rotation[keys])
+        identity = refine_identity(
+            evidence[keys], identity, network_identity, weights, prior[keys], pose
+        )
+    return identity
+
+
+def _solve_frames(
+    evidence: Evidence, identity: np.ndarray, prior: np.ndarray, rotation: np.ndarray
+) -> tuple[Pose, np.ndarray]:
+    """Pose and shape weights (T, 52) of every frame for one identity."""
+    neutral = evidence.neutral(identity)
+    face = evidence.face(neutral, np.clip(prior, 0.0, 1.0))
+    pose = fit_pose(evidence, face, initial_pose(evidence, face, rotation))
+    return fit_expression(evidence, neutral, prior, pose)
+
+
+def _spread(rows: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Rows of the found frames in their places among all, NaN elsewhere."""
+    table = np.full((len(found), *rows.shape[1:]), np.nan)
+    table[found] = rows
+    return table

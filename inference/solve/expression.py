@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pose and expression together, per frame: what the points add to the network's own answer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inference.solve.evidence import Evidence
+from inference.solve.pose import (
+    POSE_UNKNOWNS,
+    Pose,
+    normal_equations,
+    pose_jacobian,
+    solve_normal_equations,
+)
+
+EXPRESSION_SIGMA = 0.12
+"""Standard deviation of the network's shape weights: how far the points may pull them."""
+
+ITERATIONS = 4
+"""Gauss-Newton steps; bounds that a step runs into are held in the next."""
+
+FRAMES_AT_ONCE = 64
+"""Frames whose equations are set up together: 20 MB, which stays in the processor's cache."""
+
+HELD = 1e12
+"""Curvature that pins a weight to its bound: beyond all evidence."""
+
+
+def fit_expression(
+    evidence: Evidence, neutral: np.ndarray, prior: np.ndarray, pose: Pose
+) -> tuple[Pose, np.ndarray]:
+    """Poses and shape weights (T, 52) in [0, 1] of a clip.
+
+    Minimises, frame by frame, the weighted squared distance of the points plus the squared
+    distance of the weights from the network's, in standard deviations.
+
+    Args:
+        evidence: T frames.
+        neutral: (N, 3) metres, the person's resting points.
+        prior: (T, 52) the network's weights.
+        pose: a near guess.
+    """
+    weights = np.empty_like(prior, dtype=np.float64)
+    rotation, position = np.empty((len(prior), 3, 3)), np.empty((len(prior), 3))
+    for start in range(0, len(prior), FRAMES_AT_ONCE):
+        part = slice(start, start + FRAMES_AT_ONCE)
+        fitted, weights[part] = _fit_frames(evidence[part], neutral, prior[part], pose[part])
+        rotation[part], position[part] = fitted.rotation, fitted.position
+    return Pose(rotation, position), weights
+
+
+def _fit_frames(
+    evidence: Evidence, neutral: np.ndarray, prior: np.ndarray, pose: Pose
+) -> tuple[Pose, np.ndarray]:
+    prior = np.clip(prior.astype(np.float64), 0.0, 1.0)
+    weights = prior.copy()
+    for _ in range(ITERATIONS):
+        left, right = frame_equations(evidence, neutral, weights, pose, prior)
+        step = _bounded_step(left, right, weights)
+        pose = pose.moved(step[:, :POSE_UNKNOWNS])
+        weights = np.clip(weights + step[:, POSE_UNKNOWNS:], 0.0, 1.0)
+    return pose, weights
+
+
+def frame_equations(
+    evidence: Evidence, neutral: np.ndarray, weights: np.ndarray, pose: Pose, prior: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Normal equations (T, 58, 58), (T, 58) for the step in pose (6), then shape weights (52)."""
+    jacobian, residual = frame_jacobian(evidence, neutral, weights, pose)
+    left, right = normal_equations(jacobian, evidence.weight(residual), residual)
+    curvature = 1.0 / EXPRESSION_SIGMA**2
+    shapes = np.arange(POSE_UNKNOWNS, left.shape[-1])
+    left[:, shapes, shapes] += curvature
+    right[:, POSE_UNKNOWNS:] += curvature * (prior - weights)
+    return left, right
+
+
+def frame_jacobian(
+    evidence: Evidence, neutral: np.ndarray, weights: np.ndarray, pose: Pose
+) -> tuple[np.ndarray, np.ndarray]:
+    """How pixels move with pose and weights (T, N, 2, 58), and what they still miss (T, N, 2)."""
+    in_camera = pose.apply(evidence.face(neutral, weights))
+    residual = evidence.pixels - evidence.camera.project(in_camera)
+    of_points = evidence.camera.projection_jacobian(in_camera) @ pose.rotation[:, None]
+    of_shapes = of_points @ evidence.shapes.transpose(1, 2, 0)
+    of_pose = pose_jacobian(evidence.camera, in_camera, pose)
+    return np.concatenate([of_pose, of_shapes], axis=-1), residual
+
+
+def _bounded_step(left: np.ndarray, right: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The step, with the weights held that lie on a bound and would be pushed beyond it.
+
+    Projected Newton (Bertsekas 1982): a variable is held where it is at its bound and the
+    gradient, here -right, points outside.
+    """
+    push = right[:, POSE_UNKNOWNS:]
+    held = ((weights <= 0.0) & (push < 0.0)) | ((weights >= 1.0) & (push > 0.0))
+    left, right = left.copy(), right.copy()
+    shapes = np.arange(POSE_UNKNOWNS, left.shape[-1])
+    left[:, shapes, shapes] += np.where(held, HELD, 0.0)
+    right[:, POSE_UNKNOWNS:][held] = 0.0
+    return solve_normal_equations(left, right)

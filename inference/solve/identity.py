@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One identity for the whole clip."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inference.solve.evidence import Evidence
+from inference.solve.expression import frame_equations, frame_jacobian
+from inference.solve.pose import Pose
+
+IDENTITY_SIGMA = 0.35
+"""Standard deviation of the network's identity over a clip, in units of the basis: how far the
+points may pull it. Its errors are much the same in every frame, so many frames make it no surer."""
+
+KEY_FRAMES = 32
+"""Frames that refine the identity; more of the same clip say little new."""
+
+ROBUST_ROUNDS = 5
+OUTLIER = 2.0
+"""Rounds of the robust mean, and the distance, over the median one, at which a frame counts half."""
+
+
+def mean_identity(identities: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """(60,) robust weighted mean of the network's identities (T, 60), confidence (T,)."""
+    identities = identities.astype(np.float64)
+    weight = np.maximum(confidence.astype(np.float64), np.finfo(np.float32).eps)
+    mean = np.average(identities, axis=0, weights=weight)
+    for _ in range(ROBUST_ROUNDS):
+        distance = np.linalg.norm(identities - mean, axis=1)
+        scale = OUTLIER * max(float(np.median(distance)), np.finfo(np.float32).eps)
+        mean = np.average(identities, axis=0, weights=weight / (1.0 + (distance / scale) ** 2))
+    return mean
+
+
+def key_frames(confidence: np.ndarray) -> np.ndarray:
+    """Up to KEY_FRAMES indices: the surest frame of each of as many equal stretches."""
+    stretches = np.array_split(np.arange(len(confidence)), min(KEY_FRAMES, len(confidence)))
+    return np.array([part[np.argmax(confidence[part])] for part in stretches])
+
+
+def refine_identity(
+    evidence: Evidence,
+    identity: np.ndarray,
+    prior_identity: np.ndarray,
+    weights: np.ndarray,
+    prior_weights: np.ndarray,
+    pose: Pose,
+) -> np.ndarray:
+    """One Gauss-Newton step of the identity (60,) on the points of some frames.
+
+    Pose and expression of every frame are free in it: they are eliminated from the equations
+    (Schur complement), so that a tilted head or a raised brow does not become a trait.
+
+    Args:
+        evidence: T frames.
+        identity: (60,) where it stands.
+        prior_identity: (60,) the network's.
+        weights: (T, 52) shape weights; prior_weights (T, 52): the network's.
+        pose: of the frames.
+    """
+    neutral = evidence.neutral(identity)
+    frame_left, frame_right = frame_equations(evidence, neutral, weights, pose, prior_weights)
+    of_frame, residual = frame_jacobian(evidence, neutral, weights, pose)
+    of_identity = identity_jacobian(evidence, neutral, weights, pose)
+    weight = evidence.weight(residual)[..., None, None]
+    cross = np.einsum("tnci,tncu->tiu", of_identity * weight, of_frame, optimize=True)
+    left = np.einsum("tnci,tncj->ij", of_identity * weight, of_identity, optimize=True)
+    right = np.einsum("tnci,tnc->i", of_identity * weight, residual, optimize=True)
+    eliminated = np.linalg.solve(frame_left, np.swapaxes(cross, 1, 2))
+    left -= (cross @ eliminated).sum(0)
+    right -= np.einsum("tui,tu->i", eliminated, frame_right)
+    curvature = 1.0 / IDENTITY_SIGMA**2
+    left += np.eye(len(identity)) * (curvature + 1.0)  # the 1: coefficients are N(0, 1) in people
+    right += curvature * (prior_identity - identity) - identity
+    return identity + np.linalg.solve(left, right)
+
+
+def identity_jacobian(
+    evidence: Evidence, neutral: np.ndarray, weights: np.ndarray, pose: Pose
+) -> np.ndarray:
+    """(T, N, 2, 60): how pixels move with the identity's coefficients."""
+    in_camera = pose.apply(evidence.face(neutral, weights))
+    of_points = evidence.camera.projection_jacobian(in_camera) @ pose.rotation[:, None]
+    return of_points @ evidence.identity_basis.transpose(1, 2, 0)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The raw answers of all frames made into motion: smoothed, gaps bridged or faded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from inference.gaps import Stretch, fade_between, hold_between, stretches
+from inference.smooth import Noise, OneEuro, smooth
+from inference.solve.pose import Pose
+from models.head import SHAPE_NAMES
+
+Fill = Callable[[np.ndarray, list[Stretch], np.ndarray], np.ndarray]
+
+
+class Quality(Enum):
+    """LIVE looks only back, as if frames arrived one by one; TAKE looks at the whole clip."""
+
+    LIVE = "live"
+    TAKE = "take"
+
+
+BLINKS = np.array([SHAPE_NAMES.index("eyeBlinkLeft"), SHAPE_NAMES.index("eyeBlinkRight")])
+
+LEAST_GAZE_WEIGHT = 0.02
+"""Certainty of the gaze behind a closed lid: guesswork that may only bridge the blink."""
+
+WEIGHT_NOISE = Noise(0.002, 0.015)
+ANGLE_NOISE = Noise(np.deg2rad(0.05), np.deg2rad(1.0))
+PLACE_NOISE = Noise(1e-4, 3e-3)
+POINT_NOISE = Noise(3e-4, 5e-3)
+"""Of shape weights; of angles; of the head's place relative to its distance; of points in face
+sizes. Less is nothing that can be seen, more is motion."""
+
+WEIGHT_FILTER = OneEuro(cutoff=1.5, slope=8.0)
+ANGLE_FILTER = OneEuro(cutoff=1.0, slope=12.0)
+PLACE_FILTER = OneEuro(cutoff=1.0, slope=30.0)
+POINT_FILTER = OneEuro(cutoff=1.5, slope=6.0)
+"""For live quality: calm at rest, and open within two frames at the speed of a blink (8 a second),
+of a nod (2 rad/s), of a step aside."""
+
+
+class Motion:
+    """Smooths channels of one clip.
+
+    Args:
+        time: (T,) seconds.
+        found: (T,) bool.
+        confidence: (T,) 0 to 1.
+        quality: how.
+    """
+
+    def __init__(
+        self, time: np.ndarray, found: np.ndarray, confidence: np.ndarray, quality: Quality
+    ) -> None:
+        self._time = time
+        self._found = found
+        self._confidence = np.where(found, confidence, 0.0).astype(np.float64)
+        self._quality = quality
+        self._parts = stretches(found, time)
+
+    def weights(self, raw: np.ndarray) -> np.ndarray:
+        """Shape weights (T, 52) in [0, 1] from raw ones, which are ignored where not found."""
+        smoothed = np.empty(raw.shape)
+        for shape in range(raw.shape[1]):
+            smoothed[:, [shape]] = self._channels(
+                raw[:, [shape]], self._confidence, WEIGHT_NOISE, WEIGHT_FILTER, fade_between
+            )
+        return np.clip(smoothed, 0.0, 1.0)
+
+    def gaze(self, raw: np.ndarray, weights_raw: np.ndarray) -> np.ndarray:
+        """Gaze (T, 2, 2) rad; a closing lid takes the evidence away."""
+        openness = 1.0 - np.nan_to_num(weights_raw[:, BLINKS]).mean(axis=1)
+        certainty = self._confidence * np.maximum(openness, LEAST_GAZE_WEIGHT)
+        flat = raw.reshape(len(raw), -1)
+        smoothed = self._channels(flat, certainty, ANGLE_NOISE, ANGLE_FILTER, fade_between)
+        return smoothed.reshape(raw.shape)
+
+    def pose(self, raw: Pose) -> Pose:
+        """Poses of T frames.
+
+        Rotations are smoothed as vectors in the tangent space of one that they lie around;
+        positions as direction and logarithm of the distance, so that the distance, which is
+        known least, does not shake the picture.
+        """
+        rotations = Rotation.from_matrix(raw.rotation[self._found])
+        live = self._quality is Quality.LIVE
+        middle = rotations[0] if live else rotations.mean()
+        turn = self._spread((middle.inv() * rotations).as_rotvec())
+        turn = self._channels(turn, self._confidence, ANGLE_NOISE, ANGLE_FILTER, hold_between)
+        x, y, z = raw.position[self._found].T
+        place = self._spread(np.column_stack([x / z, y / z, np.log(z)]))
+        place = self._channels(place, self._confidence, PLACE_NOISE, PLACE_FILTER, hold_between)
+        rotation = (middle * Rotation.from_rotvec(turn)).as_matrix()
+        distance = np.exp(place[:, 2:])
+        position = np.column_stack([place[:, :2], np.ones(len(place))]) * distance
+        return Pose(rotation, position)
+
+    def points(self, raw: np.ndarray) -> np.ndarray:
+        """Points (T, 68, 2) in pixels, NaN where not found."""
+        size = float(np.median(np.sqrt(np.prod(np.ptp(raw[self._found], axis=1), axis=-1))))
+        smoothed = np.full(raw.shape, np.nan)
+        for point in range(raw.shape[1]):
+            smoothed[:, point] = size * self._channels(
+                raw[:, point] / size, self._confidence, POINT_NOISE, POINT_FILTER, hold_between
+            )
+        smoothed[~self._found] = np.nan
+        return smoothed
+
+    def _spread(self, values: np.ndarray) -> np.ndarray:
+        """Rows of the found frames in their places, zeros elsewhere."""
+        table = np.zeros((len(self._found), values.shape[1]))
+        table[self._found] = values
+        return table
+
+    def _channels(
+        self,
+        values: np.ndarray,
+        certainty: np.ndarray,
+        noise: Noise,
+        live_filter: OneEuro,
+        fill: Fill,
+    ) -> np.ndarray:
+        """Smooth (T, C); within a stretch short gaps are bridged, between stretches ``fill``."""
+        values = np.where(self._found[:, None], values, 0.0).astype(np.float64)
+        smoothed = np.zeros_like(values)
+        for part in self._parts:
+            rows = part.slice
+            if self._quality is Quality.LIVE:
+                smoothed[rows] = live_filter(values[rows], self._found[rows], self._time[rows])
+            else:
+                smoothed[rows] = smooth(
+                    values[rows], certainty[rows], self._time[rows], noise
+                )
+        return fill(smoothed, self._parts, self._time)
