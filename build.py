@@ -45,7 +45,8 @@ STAMP_NAME = "mien-setup.json"
 HEARTBEAT_SECONDS = 15.0  # a silent command says that it is still at work this often
 TERMINATE_SECONDS = 5.0  # a stopped command has this long to clean up
 LOG_TAIL_LINES = 25  # of a failed command's output, shown
-LAST_LINE_BYTES = 4096  # kept of a shown command's output; its last line is shorter
+LAST_LINE_BYTES = 4096  # looked at for a command's last line, which is shorter
+WORDS_SHOWN = 60  # characters of a command's last line shown while it works
 
 WEIGHTS = ROOT / "models/weights/mien.onnx"
 
@@ -173,7 +174,7 @@ class Session:
             process = self._start_process(
                 command, environment, stdout=log, stderr=subprocess.STDOUT
             )
-            code = self._wait(process, label)
+            code = self._wait(process, label, log_path)
         output = log_path.read_text(encoding="utf-8", errors="replace")
         if code:
             if self._stopped:
@@ -196,9 +197,7 @@ class Session:
                 sys.stdout.buffer.write(chunk)
                 sys.stdout.buffer.flush()
                 end = (end + chunk)[-LAST_LINE_BYTES:]
-        code = self._wait(process, label=None)
-        lines = end.decode("utf-8", errors="replace").splitlines()
-        return code, next((line for line in reversed(lines) if line.strip()), "")
+        return self._wait(process), last_line(end)
 
     def in_parallel(self, *tasks: Callable[[], None]) -> None:
         """Runs tasks at the same time. The first to fail stops the others, and is raised."""
@@ -238,17 +237,28 @@ class Session:
             self._running.add(process)
             return process
 
-    def _wait(self, process: subprocess.Popen, label: str | None) -> int:
+    def _wait(
+        self, process: subprocess.Popen, label: str = "", log_path: Path | None = None
+    ) -> int:
+        """Waits for the exit code; with a log, says now and then how far the command has come."""
         start = time.monotonic()
         try:
             while True:
                 try:
-                    return process.wait(HEARTBEAT_SECONDS if label else None)
+                    return process.wait(HEARTBEAT_SECONDS if log_path else None)
                 except subprocess.TimeoutExpired:
-                    self.say(label, f"... at work for {time.monotonic() - start:.0f} s")
+                    words = last_line(log_path.read_bytes()[-LAST_LINE_BYTES:])
+                    seconds = time.monotonic() - start
+                    self.say(label, f"... at work for {seconds:.0f} s   {words[:WORDS_SHOWN]}")
         finally:
             with self._lock:
                 self._running.discard(process)
+
+
+def last_line(output: bytes) -> str:
+    """The last line with words in it; a progress bar's carriage returns end lines too."""
+    lines = output.decode("utf-8", errors="replace").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
@@ -610,7 +620,7 @@ def make_head(session: Session, footage: Path, name: str, picture_type: str) -> 
         [VISION.python, "-m", "inference", "capture", footage, "-o", take],
         f"The capture of {footage.name} failed: the runner's own words are above.",
     )
-    session.say(name, "building the scene and rendering it")
+    session.say(name, f"building {scene.name} and rendering {picture.name}")
     command: list[str | Path] = [BLENDER.python, "-m", "blender_addon.headless", take]
     command += ["--blend", scene, "--render", picture]
     session.run(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import build
+import inference
 
 CURRENT = build.Interpreter(Path(sys.executable), sys.version_info[:3])
 
@@ -178,6 +179,13 @@ class TestCommands:
         )
         assert (code, last_line) == (4, "two")
 
+    def test_a_silent_command_says_how_far_it_is(self, session, capsys, monkeypatch):
+        monkeypatch.setattr(build, "HEARTBEAT_SECONDS", 0.5)
+        bar = "import time; print('done 1/3', end='\\rdone 2/3\\r', flush=True); time.sleep(1.2)"
+        session.run("bar", [sys.executable, "-c", bar], "")
+        assert "at work for" in (shown := capsys.readouterr().out)
+        assert "done 2/3" in shown and "done 1/3" not in shown
+
     def test_a_child_is_not_led_to_another_environment(self, session, monkeypatch):
         monkeypatch.setenv("PYTHONPATH", "/elsewhere")
         command = [sys.executable, "-c", "import os; print('PYTHONPATH' in os.environ)"]
@@ -305,6 +313,7 @@ class TestPackage:
         pyproject = (build.ROOT / "pyproject.toml").read_text(encoding="utf-8")
         manifest = build.read_manifest(build.ROOT / "blender_addon")
         assert f'version = "{manifest["version"]}"' in pyproject
+        assert inference.__version__ == manifest["version"]
 
     def test_missing_weights_are_said_before_anything_is_done(self, session, tmp_path, monkeypatch):
         monkeypatch.setattr(build, "WEIGHTS", build.ROOT / "models/weights/none.onnx")
