@@ -42,8 +42,21 @@ class Runner:
     def command(self, *arguments: str) -> list[str]:
         return [str(self.python), "-m", "inference", *arguments]
 
-    def environment(self) -> dict[str, str]:
-        """The process's environment: the runner's code first, nothing of Blender's Python."""
+    def settings(self) -> dict:
+        """How to start the process: in its own folder, with nothing of Blender's Python about it.
+
+        `python -m` looks into the working directory before all else, so that must be the runner's.
+        """
+        return {
+            "cwd": self.folder,
+            "env": self._environment(),
+            "encoding": "utf-8",
+            "errors": "replace",
+            # Windows opens a console window for every child process unless told not to.
+            "creationflags": subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
+        }
+
+    def _environment(self) -> dict[str, str]:
         environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONHOME", "PYTHONPATH")}
         environment["PYTHONPATH"] = str(self.folder)
         environment["PYTHONIOENCODING"] = "utf-8"
@@ -143,13 +156,10 @@ def runner_version(runner: Runner) -> str:
     try:
         answer = subprocess.run(
             runner.command("--version"),
-            env=runner.environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            encoding="utf-8",
-            errors="replace",
             timeout=VERSION_TIMEOUT_SECONDS,
-            creationflags=_no_console(),
+            **runner.settings(),
         )
     except subprocess.TimeoutExpired as error:
         raise RunnerError(f"{runner.python} gave no answer in {error.timeout:.0f} s.") from error
@@ -171,7 +181,7 @@ class Job:
         Raises:
             RunnerError: the Python does not start.
         """
-        self.take = Path(take)
+        self.take = Path(take).absolute()
         self.progress = Progress("starting")
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._spoken: deque[str] = deque(maxlen=REPORT_LINES)
@@ -179,20 +189,19 @@ class Job:
         self._has_result = False
         self._is_cancelled = False
         self._is_over = False
+        # The process has another working directory, so paths must not depend on ours.
+        footage = Path(footage).absolute()
         command = runner.command(
-            "capture", str(footage), "-o", str(take), "--json-events", *options
+            "capture", str(footage), "-o", str(self.take), "--json-events", *options
         )
         try:
             self._process = subprocess.Popen(
                 command,
-                env=runner.environment(),
                 # Stays open as long as Blender lives: the runner ends when it closes.
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                encoding="utf-8",
-                errors="replace",
-                creationflags=_no_console(),
+                **runner.settings(),
             )
         except OSError as error:
             raise RunnerError(f"{runner.python} does not start: {error.strerror}.") from error
@@ -290,8 +299,3 @@ class Job:
         except BrokenPipeError:
             # The process has gone already, which is all that closing is for.
             return
-
-
-def _no_console() -> int:
-    """Windows opens a console window for every child process unless told not to."""
-    return subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0

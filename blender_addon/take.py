@@ -163,16 +163,13 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise TakeError(f"There is no take at {path}.")
     wanted = ("header", *_FIELDS, *_PICTURES)
     try:
-        # Without pickle: a take comes from elsewhere, and a pickle may run any code.
-        with np.load(path, allow_pickle=False) as archive:
-            if not hasattr(archive, "files"):
-                raise TakeError(f"{path.name} is not a Mien take.")
+        # Without pickle: a take comes from elsewhere, and a pickle may run any code. Opened as an
+        # archive first, since numpy would also take a file that holds one lone array.
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in wanted if name in archive.files}
-    except TakeError:
-        raise
     except PermissionError as error:
         raise TakeError(f"{path.name} may not be read: {error.strerror}.") from error
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, MemoryError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise TakeError(f"{path.name} is not a Mien take, or it is damaged.") from error
 
 

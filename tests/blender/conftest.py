@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY))
+sys.path[:0] = [str(REPOSITORY), str(Path(__file__).resolve().parent)]
 
 # The runner's Python has no bpy; there, this folder holds no tests.
 collect_ignore_glob = [] if importlib.util.find_spec("bpy") else ["test_*.py"]

@@ -57,7 +57,7 @@ def small_take(frames: int = 24, seed: int = 0, **header_changes) -> dict[str, n
     """The arrays of a take of a ball of a head, some of its faces triangles."""
     random = np.random.default_rng(seed)
     ball, ball_quads = _ball(12, 8, 0.1, np.array([0.0, -0.02, -0.08]))
-    eyes = [_ball(8, 8, 0.012, centre) for centre in EYE_CENTRES]
+    eyes = [_ball(8, 16, 0.012, centre) for centre in EYE_CENTRES]
     vertices, quads, group, bone = [ball], [ball_quads], [np.zeros(len(ball_quads))], []
     bone.append(np.where(ball[:, 1] < -0.08, 0, 1))
     for side, (eye, eye_quads) in enumerate(eyes):

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The capture process, played by small programs that stand in for the runner."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from blender_addon import job
+from blender_addon.job import Cancelled, Failed, Finished, Job, Notice, Progress, Runner
+
+DEADLINE = 20.0
+
+
+@pytest.fixture
+def play(tmp_path):
+    """Start a job whose runner is the given program; `take` and `say` are at its hand."""
+    jobs = []
+
+    def start(program: str) -> Job:
+        package = tmp_path / "inference"
+        package.mkdir()
+        (package / "__init__.py").write_text("")
+        preamble = (
+            "import json, os, sys, time\n"
+            "take = sys.argv[sys.argv.index('-o') + 1]\n"
+            "def say(**event): print(json.dumps(event), flush=True)\n"
+        )
+        (package / "__main__.py").write_text(preamble + textwrap.dedent(program))
+        runner = Runner(Path(sys.executable), tmp_path)
+        jobs.append(Job(runner, tmp_path / "clip.mp4", tmp_path / "clip.mien.npz"))
+        return jobs[-1]
+
+    yield start
+    for started in jobs:
+        started.cancel()
+        messages(started)
+
+
+def messages(running: Job) -> list:
+    """Everything a job says until it is over."""
+    heard = []
+    end = time.monotonic() + DEADLINE
+    while not running.is_over:
+        assert time.monotonic() < end, f"no end after {heard}"
+        heard += running.poll()
+        time.sleep(0.01)
+    return heard
+
+
+def wait_for_progress(running: Job) -> None:
+    end = time.monotonic() + DEADLINE
+    while running.progress.stage != "track":
+        running.poll()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_tells_what_happened_in_order(play):
+    running = play("""
+        say(event="progress", stage="track", done=40, total=120)
+        say(event="warning", message="dark")
+        say(event="progress", stage="solve", done=3, total=None)
+        open(take, "w").close()
+        say(event="result", path=take)
+    """)
+    heard = messages(running)
+    assert heard == [
+        Progress("track", 40, 120),
+        Notice("dark"),
+        Progress("solve", 3, 0),
+        Finished(running.take),
+    ]
+    assert heard[0].share == pytest.approx(1 / 3)
+    assert running.poll() == []
+
+
+def test_passes_the_command_line_of_the_design(play, tmp_path):
+    running = play("""
+        say(event="error", message=" ".join(sys.argv[1:]))
+        sys.exit(3)
+    """)
+    [failed] = messages(running)
+    assert failed.message == (
+        f"capture {tmp_path / 'clip.mp4'} -o {tmp_path / 'clip.mien.npz'} --json-events"
+    )
+
+
+def test_an_error_event_is_the_message(play):
+    running = play("""
+        print("Traceback of something", file=sys.stderr)
+        say(event="error", message="No face was found in clip.mp4.", exit_code=3)
+        sys.exit(3)
+    """)
+    [failed] = messages(running)
+    assert failed.message == "No face was found in clip.mp4."
+    assert "Traceback of something" in failed.report
+
+
+def test_a_crash_is_reported_with_its_last_words(play):
+    running = play("""
+        say(event="progress", stage="track", done=1, total=2)
+        raise MemoryError("no room")
+    """)
+    heard = messages(running)
+    assert isinstance(heard[-1], Failed)
+    assert "exit code 1" in heard[-1].message and "MemoryError: no room" in heard[-1].message
+    assert "Traceback" in heard[-1].report
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_killed_process_is_a_failure(play):
+    running = play("import signal; os.kill(os.getpid(), signal.SIGKILL)")
+    [failed] = messages(running)
+    assert isinstance(failed, Failed)
+
+
+def test_garbage_on_stdout_does_not_stop_the_job(play):
+    running = play(r"""
+        print("Hello from some library")
+        sys.stdout.buffer.write(b"\xff\xfe\x00 not text\n")
+        print('{"event": "progress"}')
+        print('[1, 2]')
+        print('{"event": "dance"}', flush=True)
+        say(event="progress", stage="track", done=1, total=1)
+        open(take, "w").close()
+        say(event="result", path=take)
+    """)
+    assert messages(running) == [Progress("track", 1, 1), Finished(running.take)]
+
+
+def test_success_without_a_take_is_a_failure(play):
+    assert isinstance(messages(play("say(event='result', path=take)"))[-1], Failed)
+
+
+def test_success_without_a_result_is_a_failure(play):
+    assert isinstance(messages(play("open(take, 'w').close()"))[-1], Failed)
+
+
+def test_cancel_ends_a_willing_process(play):
+    running = play("""
+        say(event="progress", stage="track", done=1, total=100)
+        sys.stdin.read()
+    """)
+    wait_for_progress(running)
+    start = time.monotonic()
+    running.cancel()
+    assert time.monotonic() - start < 0.2
+    assert messages(running) == [Cancelled()]
+    running.cancel()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_cancel_kills_an_unwilling_process(play, monkeypatch):
+    monkeypatch.setattr(job, "GRACE_SECONDS", 0.3)
+    running = play("""
+        import signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        say(event="progress", stage="track", done=1, total=100)
+        time.sleep(60)
+    """)
+    wait_for_progress(running)
+    running.cancel()
+    assert messages(running) == [Cancelled()]
+
+
+def test_the_process_dies_with_its_parent(tmp_path):
+    """A Blender that is gone closes the pipe, which the runner takes as the end."""
+    package = tmp_path / "inference"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    note = tmp_path / "ended"
+    (package / "__main__.py").write_text(
+        f"import sys\nsys.stdin.read()\nopen({str(note)!r}, 'w').close()\n"
+    )
+    parent = textwrap.dedent(f"""
+        import os, sys, time
+        sys.path.insert(0, {str(job.ADDON_FOLDER.parent)!r})
+        from pathlib import Path
+        from blender_addon.job import Job, Runner
+        Job(Runner(Path(sys.executable), Path({str(tmp_path)!r})), Path("clip"), Path("take"))
+        time.sleep(0.5)
+        os._exit(1)
+    """)
+    subprocess.run([sys.executable, "-c", parent], check=False, timeout=DEADLINE)
+    end = time.monotonic() + DEADLINE
+    while not note.exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_blenders_own_python_paths_do_not_leak(play, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/blender/scripts")
+    running = play("""
+        say(event="error", message=os.environ["PYTHONPATH"])
+        sys.exit(1)
+    """)
+    [failed] = messages(running)
+    assert "/blender/scripts" not in failed.message
+
+
+def test_a_python_that_is_none(tmp_path):
+    file = tmp_path / "python"
+    file.write_text("no program")
+    with pytest.raises(job.RunnerError, match="does not start"):
+        Job(Runner(file, tmp_path), tmp_path / "a", tmp_path / "b")
+    with pytest.raises(job.RunnerError, match="does not start"):
+        job.runner_version(Runner(file, tmp_path))
+
+
+def test_version_of_a_python_without_the_packages(tmp_path):
+    package = tmp_path / "inference"
+    package.mkdir()
+    (package / "__main__.py").write_text("import onnxruntime_of_nobody")
+    with pytest.raises(job.RunnerError, match="No module named 'onnxruntime_of_nobody'"):
+        job.runner_version(Runner(Path(sys.executable), tmp_path))
+
+
+class TestFindRunner:
+    @pytest.fixture
+    def addon(self, tmp_path, monkeypatch):
+        """An add-on folder inside a checkout that has everything."""
+        addon = tmp_path / "checkout" / "blender_addon"
+        addon.mkdir(parents=True)
+        for file in (".venv/bin/python", "inference/__main__.py"):
+            (addon.parent / file).parent.mkdir(parents=True, exist_ok=True)
+            (addon.parent / file).write_text("")
+        monkeypatch.setattr(job, "ADDON_FOLDER", addon)
+        monkeypatch.delenv(job.PYTHON_VARIABLE, raising=False)
+        return addon
+
+    def test_a_checkout_needs_no_setting(self, addon):
+        runner = job.find_runner()
+        assert runner == Runner(addon.parent / ".venv/bin/python", addon.parent)
+
+    def test_the_code_inside_the_extension_comes_first(self, addon):
+        (addon / "runner/inference").mkdir(parents=True)
+        (addon / "runner/inference/__main__.py").write_text("")
+        assert job.find_runner().folder == addon / "runner"
+
+    def test_the_preference_beats_the_variable(self, addon, tmp_path, monkeypatch):
+        preferred, named = tmp_path / "preferred", tmp_path / "named"
+        preferred.write_text("")
+        named.write_text("")
+        monkeypatch.setenv(job.PYTHON_VARIABLE, str(named))
+        assert job.find_runner(str(preferred)).python == preferred
+        assert job.find_runner().python == named
+
+    def test_says_what_is_missing(self, addon, tmp_path, monkeypatch):
+        with pytest.raises(job.RunnerError, match="preferences name"):
+            job.find_runner(str(tmp_path / "nothing"))
+        monkeypatch.setenv(job.PYTHON_VARIABLE, str(tmp_path / "nothing"))
+        with pytest.raises(job.RunnerError, match="MIEN_PYTHON"):
+            job.find_runner()
+        monkeypatch.delenv(job.PYTHON_VARIABLE)
+        (addon.parent / ".venv/bin/python").unlink()
+        with pytest.raises(job.RunnerError, match="name it in the add-on's preferences"):
+            job.find_runner()
