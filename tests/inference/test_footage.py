@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import struct
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from inference.errors import FootageError
+from inference.footage import FrameRange, open_footage, prefetch, read_picture
+
+NTSC = Fraction(30000, 1001)
+
+
+def numbered(count, width=64, height=48):
+    """Grey pictures, each as bright as its number says."""
+    return [np.full((height, width, 3), 10 + 5 * i, np.uint8) for i in range(count)]
+
+
+def levels(frames):
+    return [round((int(np.median(frame.image)) - 10) / 5) for frame in frames]
+
+
+def test_video_gives_all_frames_with_their_times(write_video):
+    footage = open_footage(write_video(numbered(20), rate=NTSC))
+    frames = list(footage)
+    assert (footage.width, footage.height, footage.frame_rate) == (64, 48, NTSC)
+    assert footage.frame_count == 20
+    assert levels(frames) == list(range(20))
+    assert [frame.index for frame in frames] == list(range(20))
+    assert np.allclose([frame.time for frame in frames], np.arange(20) * 1001 / 30000, atol=1e-9)
+
+
+def test_variable_frame_rate_keeps_true_times(write_video):
+    ticks = [0, 1, 2, 5, 6, 9]
+    times = [frame.time for frame in open_footage(write_video(numbered(6), ticks=ticks))]
+    assert np.allclose(times, np.array(ticks) / 30, atol=1e-6)
+
+
+@pytest.mark.parametrize("text, expected", [("3:7", [3, 4, 5, 6]), (":2", [0, 1]), ("8:", [8, 9])])
+def test_frame_range(write_video, text, expected):
+    footage = open_footage(write_video(numbered(10)), FrameRange.parse(text))
+    frames = list(footage)
+    assert [frame.index for frame in frames] == levels(frames) == expected
+    assert footage.frame_count == len(expected)
+    assert frames[0].time == pytest.approx(expected[0] / 30)
+
+
+@pytest.mark.parametrize("text", ["5", "5:5", "7:3", "-1:4", "a:b"])
+def test_senseless_frame_ranges(text):
+    with pytest.raises(ValueError, match="frame range"):
+        FrameRange.parse(text)
+
+
+def test_a_range_beyond_the_end_is_an_error(write_video):
+    footage = open_footage(write_video(numbered(5)), FrameRange.parse("9:12"))
+    with pytest.raises(FootageError, match="ends before frame 9"):
+        list(footage)
+
+
+@pytest.mark.parametrize("turns, matrix", [
+    (1, (0, -1, 1, 0)),  # the phone was held so that the picture must be turned left
+    (3, (0, 1, -1, 0)),
+    (2, (-1, 0, 0, -1)),
+])  # fmt: skip
+def test_rotation_in_the_container_is_applied(write_video, turns, matrix):
+    image = np.full((48, 64, 3), 40, np.uint8)
+    image[:16, :16] = 250  # a bright top-left corner
+    path = write_video([image] * 3)
+    write_display_matrix(path, matrix)
+    frame = next(iter(open_footage(path)))
+    expected = np.rot90(image, turns)
+    assert frame.image.shape == expected.shape
+    assert np.abs(frame.image.astype(int) - expected).mean() < 5
+
+
+def write_display_matrix(path, matrix):
+    """Put a rotation (a, b, c, d) into the track header of an mp4 (ISO 14496-12, 8.3.2)."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tkhd") + 4 + 40  # version 0: the matrix comes after 40 bytes
+    a, b, c, d = (value << 16 for value in matrix)
+    data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+
+
+def test_folder_of_numbered_pictures(tmp_path):
+    for number, image in zip((1, 2, 10, 11), numbered(4), strict=True):
+        cv2.imwrite(str(tmp_path / f"shot_{number}.png"), image)
+    (tmp_path / "notes.txt").write_text("not a picture")
+    cv2.imwrite(str(tmp_path / "cover.png"), numbered(1)[0])
+    footage = open_footage(tmp_path, frame_rate=Fraction(25))
+    frames = list(footage)
+    assert levels(frames) == [0, 1, 2, 3]
+    assert [frame.time for frame in frames] == [0, 0.04, 0.08, 0.12]
+    assert footage.frame_rate == 25 and footage.frame_count == 4
+    assert open_footage(tmp_path).frame_rate == 30
+
+
+def test_single_picture_is_rgb_and_has_one_frame(tmp_path):
+    image = np.zeros((20, 30, 3), np.uint8)
+    image[..., 0] = 200  # red
+    cv2.imwrite(str(tmp_path / "red.png"), image[..., ::-1])
+    footage = open_footage(tmp_path / "red.png")
+    (frame,) = footage
+    assert np.array_equal(frame.image, image)
+    assert (footage.width, footage.height, footage.frame_rate) == (30, 20, 1)
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    image = np.full((32, 64, 3), 40, np.uint8)
+    image[:, :16] = 220
+    encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    tiff = b"II*\0\x08\0\0\0" + struct.pack("<HHHII", 1, 0x0112, 3, 1, 6) + b"\0" * 4
+    exif = b"Exif\0\0" + tiff  # orientation 6: turn a quarter to the right
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(
+        encoded[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + encoded[2:]
+    )
+    picture = read_picture(path)
+    assert picture.shape == (64, 32, 3)
+    assert picture[:8].mean() > 200 and picture[-8:].mean() < 60
+
+
+def test_pictures_of_different_sizes_are_an_error(tmp_path):
+    cv2.imwrite(str(tmp_path / "1.png"), numbered(1)[0])
+    cv2.imwrite(str(tmp_path / "2.png"), numbered(1, width=32)[0])
+    with pytest.raises(FootageError, match="32x48"):
+        list(open_footage(tmp_path))
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FootageError, match="There is no file"):
+        open_footage(tmp_path / "none.mp4")
+
+
+def test_empty_folder(tmp_path):
+    with pytest.raises(FootageError, match="no numbered pictures"):
+        open_footage(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["words.txt", "words.mp4", "words.png", "words"])
+def test_text_is_no_footage(tmp_path, name):
+    (tmp_path / name).write_text("Not a video at all.\n" * 50)
+    with pytest.raises(FootageError, match="not a"):
+        open_footage(tmp_path / name)
+
+
+def test_sound_alone_is_no_footage(tmp_path):
+    path = tmp_path / "sound.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+        frame.rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.raises(FootageError, match="holds no video"):
+        open_footage(path)
+
+
+def noise(count):
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (48, 64, 3), np.uint8) for _ in range(count)]
+
+
+def test_video_cut_short_within_a_frame(write_video):
+    path = write_video(noise(20))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(FootageError, match="damaged or cut short after frame"):
+        list(open_footage(path))
+
+
+def test_video_cut_short_between_frames(write_video):
+    path = write_video(noise(20))
+    with av.open(str(path)) as container:
+        end = container.streams.video[0].index_entries[10].pos
+    path.write_bytes(path.read_bytes()[:end])
+    with pytest.raises(FootageError, match="damaged or cut short after frame"):
+        list(open_footage(path))
+
+
+def test_video_cut_before_its_index(write_video):
+    path = write_video(noise(5))
+    path.write_bytes(path.read_bytes()[:600])
+    with pytest.raises(FootageError, match="cut short"):
+        open_footage(path)
+
+
+def test_what_comes_before_the_damage_can_be_read(write_video):
+    path = write_video(noise(20))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert len(list(open_footage(path, FrameRange(0, 4)))) == 4
+
+
+def test_prefetch_gives_the_same_frames_and_errors(write_video):
+    path = write_video(numbered(30))
+    assert levels(prefetch(open_footage(path))) == list(range(30))
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(FootageError):
+        list(prefetch(open_footage(path)))
+
+
+def test_prefetch_can_be_left_early(write_video):
+    frames = prefetch(open_footage(write_video(numbered(40))))
+    assert next(frames).index == 0
+    frames.close()
