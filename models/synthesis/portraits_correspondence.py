@@ -151,12 +151,12 @@ def _skin_groups() -> list[int]:
 def _settle(head: Head, votes: np.ndarray) -> Correspondence:
     triangles = head.triangles[np.isin(head.group[head.triangle_quad], _skin_groups())]
     lines = _margins(head)
+    places = _symmetric(np.nanmedian(votes, axis=0))
     rows = []
-    for landmark in range(votes.shape[1]):
+    for landmark, place in enumerate(places):
         seen = votes[np.isfinite(votes[:, landmark, 0]), landmark]
         if landmark in IRIS or len(seen) < len(votes) // 2:
             continue
-        place = np.median(seen, axis=0)
         if landmark in lines:  # on a margin: the nearest vertex of it, so that it moves with it
             line = lines[landmark]
             vertex = line[np.argmin(np.linalg.norm(head.mean[line] - place, axis=1))]
@@ -167,6 +167,14 @@ def _settle(head: Head, votes: np.ndarray) -> Correspondence:
         rows.append((landmark, *_closest(head.mean, triangles, place)))
     landmark, corners, bary = zip(*rows, strict=True)
     return Correspondence(np.array(landmark), np.array(corners), np.array(bary))
+
+
+def _symmetric(places: np.ndarray) -> np.ndarray:
+    """Each place (L,3) averaged with the mirror image of its partner, the nearest to its own."""
+    flipped = places * [-1, 1, 1]
+    distance = np.linalg.norm(places[:, None] - flipped[None], axis=-1)
+    partner = np.nan_to_num(distance, nan=np.inf).argmin(axis=1)
+    return (places + flipped[partner]) / 2
 
 
 def _margins(head: Head) -> dict[int, np.ndarray]:

@@ -23,9 +23,12 @@ from .portraits_correspondence import IRIS_CENTRES, Correspondence
 
 PORTRAIT_FOCAL = 2.2  # focal length over the longer side of the picture: a portrait lens
 ROUNDS = 5
-NOISE = 0.012  # standard deviation of a landmark, of the distance of the outer eye corners
+# Standard deviation of a landmark, of the distance of the outer eye corners: larger than the
+# error that remains, since neighbouring landmarks err together.
+NOISE = 0.025
 IDENTITY_SIGMA = 1.0
-EXPRESSION_SIGMA = 0.30
+EXPRESSION_SIGMA = 0.5
+EXPRESSION_SCALE = 0.10  # mean of the exponential prior, which leaves most shapes at zero
 # MediaPipe's face oval marks the outline of the face, not fixed places on the skin.
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
         152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
@@ -118,9 +121,9 @@ class Registrar:
         root = np.linalg.cholesky(normal)
         lower = np.append(np.full(count, -3.0), np.zeros(len(self.free_shapes)))
         upper = np.append(np.full(count, 3.0), np.ones(len(self.free_shapes)))
-        solution = lsq_linear(
-            root.T, np.linalg.solve(root, system.T @ right.ravel()), (lower, upper), method="trf"
-        ).x
+        sparse = np.append(np.zeros(count), np.full(len(self.free_shapes), 1 / EXPRESSION_SCALE))
+        pull = np.linalg.solve(root, system.T @ right.ravel() - sparse)
+        solution = lsq_linear(root.T, pull, (lower, upper), method="bvls").x
         weights = look.astype(float)
         weights[self.free_shapes] = solution[count:]
         return solution[:count], weights

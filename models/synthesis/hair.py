@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hair and beards as strands that grow from the head, are combed, fall and are drawn as lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from models.head import GROUP_NAMES, Head
+
+from . import pool
+from .light import LAMBERT, Light
+from .shading import _irradiance
+from .skin import CHART_HEIGHT, CHART_WIDTH, chart_coordinates
+
+ROOT_SEED = 31
+SCALP_ROOTS, BEARD_ROOTS = 7000, 5000
+SCALP_STEPS, BEARD_STEPS = 12, 5
+"""Points of a strand."""
+SCALP_LOWEST = -0.11
+"""Roots of the scalp lie above this height (m)."""
+
+COLOURS = ((22, 18, 17), (36, 27, 22), (58, 40, 30), (88, 62, 42), (128, 94, 62), (176, 142, 98),
+           (208, 178, 132), (120, 62, 36), (150, 78, 40), (128, 124, 120), (186, 182, 178),
+           (222, 218, 212))
+"""Hair, sRGB."""
+COLOUR_JITTER = 0.15
+
+SKULL_CENTRE = np.array([0.0, 0.012, -0.070])
+SKULL_RADII = np.array([0.080, 0.104, 0.100])
+"""An ellipsoid (m) that hair slides on, for the mean head."""
+FACE_HALF_WIDTH = 0.068
+"""Hair that hangs lower than the fringe is parted aside to this |x| (m) in front of the ears."""
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Places on the head: triangle (n,), bary (n,3), texel of the skin chart (n,2), rest (n,3)."""
+
+    triangle: np.ndarray
+    bary: np.ndarray
+    texel: np.ndarray
+    rest: np.ndarray
+
+    def density(self, layer: np.ndarray) -> np.ndarray:
+        """A chart layer's value (n,) at the roots, int8 -> 0…1."""
+        return np.maximum(layer[self.texel[:, 1], self.texel[:, 0]], 0) / 127.0
+
+    def at(self, chosen: np.ndarray, triangles: np.ndarray, attribute: np.ndarray) -> np.ndarray:
+        """An attribute (V,C) of the vertices at the chosen roots (m,C)."""
+        return np.einsum("ij,ijk->ik", self.bary[chosen], attribute[triangles[self.triangle[chosen]]])
+
+
+@dataclass(frozen=True)
+class Style:
+    """A haircut. Lengths in metres.
+
+    lift 0…1: how far hair stands off the skull. flow (3,): where it is combed, head space; part:
+    x of the parting, from which it is combed aside with strength aside. fall: pull downward each
+    step. curl: radius; turns: of the curl along the strand. fringe: height to which hair may hang
+    into the face. share: of the roots used.
+    """
+
+    length: float
+    lift: float
+    flow: np.ndarray
+    part: float
+    aside: float
+    fall: float
+    curl: float
+    turns: float
+    fringe: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Strands:
+    """points (n,S,3) in head space, colour (n,3) linear albedo, thickness (m)."""
+
+    points: np.ndarray
+    colour: np.ndarray
+    thickness: float
+
+
+def sample_colour(rng: np.random.Generator) -> np.ndarray:
+    """Linear albedo (3,) of a person's hair."""
+    srgb = np.array(COLOURS[rng.integers(len(COLOURS))]) / 255.0
+    return np.clip(srgb ** 2.2 * np.exp(rng.normal(0, COLOUR_JITTER)
+                                        + rng.normal(0, 0.04, 3)), 0.003, 0.8)
+
+
+def sample_style(rng: np.random.Generator) -> Style:
+    """Draw a haircut: short, combed back, side parting, fringe, long, curly, tied back."""
+    kind = rng.random()
+    side = rng.choice((-1.0, 1.0))
+    part = side * rng.uniform(0.0, 0.045)
+    fringe = rng.uniform(0.015, 0.05)
+    if kind < 0.30:
+        return Style(rng.uniform(0.012, 0.045), rng.uniform(0.3, 0.9),
+                     np.array([side * rng.uniform(0, 0.5), rng.uniform(-0.4, 0.3), rng.uniform(-0.2, 1.0)]),
+                     part, rng.uniform(0, 0.4), rng.uniform(0, 0.15), 0.0005, 1.0, fringe, 1.0)
+    if kind < 0.42:
+        return Style(rng.uniform(0.04, 0.12), rng.uniform(0.15, 0.5), np.array([side * 0.3, 0.3, -1.0]),
+                     part, rng.uniform(0, 0.5), 0.1, 0.001, 1.0, fringe, 1.0)
+    if kind < 0.58:
+        return Style(rng.uniform(0.06, 0.16), rng.uniform(0.1, 0.4), np.array([0.0, -0.2, 0.1]),
+                     part, rng.uniform(0.7, 1.2), rng.uniform(0.15, 0.35), rng.uniform(0, 0.003),
+                     rng.uniform(0.5, 2), rng.uniform(0.0, 0.04), 1.0)
+    if kind < 0.68:
+        # A fringe combed forward over the forehead, down to the brows or beyond.
+        return Style(rng.uniform(0.06, 0.2), rng.uniform(0.1, 0.3), np.array([0.0, -0.2, 0.8]),
+                     part, rng.uniform(0.0, 0.5), rng.uniform(0.25, 0.5), rng.uniform(0, 0.002),
+                     rng.uniform(0.5, 2), rng.uniform(-0.005, 0.03), 1.0)
+    if kind < 0.86:
+        return Style(rng.uniform(0.18, 0.38), rng.uniform(0.08, 0.3), np.array([0.0, -0.3, -0.3]),
+                     part, rng.uniform(0.6, 1.3), rng.uniform(0.3, 0.6), rng.uniform(0, 0.008),
+                     rng.uniform(0.5, 5), rng.uniform(0.0, 0.05), 1.0)
+    if kind < 0.94:
+        # Curly and standing off all round.
+        return Style(rng.uniform(0.03, 0.11), 1.0, np.zeros(3), part, 0.0, rng.uniform(0.0, 0.2),
+                     rng.uniform(0.003, 0.008), rng.uniform(2, 6), fringe, 1.0)
+    return Style(rng.uniform(0.14, 0.2), 0.05, np.array([0.0, 0.1, -1.0]), 0.0, 0.0, 0.05, 0.0005,
+                 1.0, 0.06, 1.0)
+
+
+class HairGrower:
+    """Grows strands on one head model."""
+
+    def __init__(self, head: Head):
+        rng = np.random.default_rng(ROOT_SEED)
+        self.triangles = head.triangles
+        group = head.group[head.triangle_quad]
+        skin = group == GROUP_NAMES.index("skin")
+        centre = head.mean[head.triangles].mean(axis=1)
+        high = skin & (centre[:, 1] > SCALP_LOWEST)
+        low = skin & (centre[:, 1] < -0.005) & (centre[:, 2] > -0.075)
+        self.scalp = _scatter(head, np.flatnonzero(high), SCALP_ROOTS, rng)
+        self.beard = _scatter(head, np.flatnonzero(low), BEARD_ROOTS, rng)
+
+    def grow_scalp(self, rng: np.random.Generator, style: Style, layer: np.ndarray,
+                   colour: np.ndarray, vertices: np.ndarray, normals: np.ndarray) -> Strands:
+        """Hair on the skull where the chart layer (H,W) says so; vertices, normals (V,3) head space."""
+        roots = self.scalp
+        keep = np.flatnonzero(roots.density(layer) > 0.3)
+        start = roots.at(keep, self.triangles, vertices)
+        normal = roots.at(keep, self.triangles, normals)
+        scale = _skull_scale(start)
+        flow = np.tile(style.flow, (len(keep), 1))
+        sideways = np.clip((start[:, 0] - style.part) / 0.02, -1, 1)
+        flow[:, 0] += style.aside * sideways
+        layerness = rng.uniform(0.0, 1.0, len(keep)).astype(np.float32)
+        length = style.length * rng.uniform(0.75, 1.1, len(keep))
+        jitter = rng.normal(0, 0.10, (len(keep), 3)) + _cluster_jitter(rng, roots.rest[keep])
+        points = _grow(start.astype(np.float32), normal.astype(np.float32),
+                       (flow + jitter).astype(np.float32), length.astype(np.float32),
+                       np.float32(style.lift), np.float32(style.fall), layerness, SCALP_STEPS,
+                       (SKULL_CENTRE * scale).astype(np.float32),
+                       (SKULL_RADII * scale).astype(np.float32), np.float32(style.fringe))
+        _curl(points, rng, style.curl, style.turns)
+        shade = (0.45 + 0.65 * layerness) * np.exp(rng.normal(0, 0.18, len(keep)))
+        return Strands(points, (colour * shade[:, None]).astype(np.float32), 0.0011)
+
+    def grow_beard(self, rng: np.random.Generator, length: float, layer: np.ndarray,
+                   colour: np.ndarray, vertices: np.ndarray, normals: np.ndarray) -> Strands:
+        """A beard of this length (m) where the chart layer says so."""
+        roots = self.beard
+        keep = np.flatnonzero(roots.density(layer) > rng.uniform(0.15, 0.45))
+        start = roots.at(keep, self.triangles, vertices)
+        normal = roots.at(keep, self.triangles, normals)
+        flow = np.array([0.0, -1.0, 0.15]) + rng.normal(0, 0.25, (len(keep), 3))
+        flow[:, 0] += start[:, 0] * 6
+        layerness = rng.uniform(0, 1, len(keep)).astype(np.float32)
+        lengths = length * rng.uniform(0.5, 1.1, len(keep))
+        points = _grow(start.astype(np.float32), normal.astype(np.float32), flow.astype(np.float32),
+                       lengths.astype(np.float32), np.float32(0.45), np.float32(0.12), layerness,
+                       BEARD_STEPS, np.zeros(3, np.float32), np.full(3, 1e-3, np.float32),
+                       np.float32(-1.0))
+        _curl(points, rng, min(0.002, length * 0.1), 1.5)
+        shade = (0.6 + 0.5 * layerness) * np.exp(rng.normal(0, 0.2, len(keep)))
+        return Strands(points, (colour * shade[:, None]).astype(np.float32), 0.0007)
+
+
+def _scatter(head: Head, triangles: np.ndarray, count: int, rng: np.random.Generator) -> Roots:
+    """Roots spread evenly by area over some triangles of the mean head, in random order."""
+    corner = head.mean[head.triangles[triangles]].astype(np.float64)
+    area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
+    chosen = rng.choice(len(triangles), count, p=area / area.sum())
+    first, second = np.sqrt(rng.random(count)), rng.random(count)
+    bary = np.stack([1 - first, first * (1 - second), first * second], axis=1)
+    rest = np.einsum("ij,ijk->ik", bary, corner[chosen])
+    texel = chart_coordinates(rest) * (CHART_WIDTH, CHART_HEIGHT)
+    texel = np.clip(texel.astype(int), 0, (CHART_WIDTH - 1, CHART_HEIGHT - 1))
+    return Roots(triangles[chosen], bary.astype(np.float32), texel, rest)
+
+
+def _skull_scale(start: np.ndarray) -> np.ndarray:
+    """How much larger than the mean this skull is (3,), from where the hair begins."""
+    if len(start) < 50:
+        return np.ones(3)
+    half = np.quantile(np.abs(start[:, 0]), 0.98) / 0.0745
+    height = np.quantile(start[:, 1], 0.98) / 0.104
+    depth = np.quantile(start[:, 2], 0.02) / -0.158
+    return np.clip([half, height, depth], 0.75, 1.35)
+
+
+def _cluster_jitter(rng: np.random.Generator, rest: np.ndarray) -> np.ndarray:
+    """Locks: neighbouring roots share a direction (n,3)."""
+    frequency = rng.uniform(40, 160, (3, 3))
+    phase = rng.uniform(0, 6.3, (3, 3))
+    strength = rng.uniform(0.0, 0.3)
+    return strength * np.stack([np.sin(rest @ frequency[k] + phase[k, 0])
+                                + np.sin(rest @ frequency[(k + 1) % 3][::-1] + phase[k, 1])
+                                for k in range(3)], axis=1)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _grow(start, normal, flow, length, lift, fall, layerness, steps, centre, radii, fringe):
+    """Step along the combing direction, fall, slide on the skull, keep out of the face."""
+    count = start.shape[0]
+    points = np.empty((count, steps, 3), np.float32)
+    for strand in range(count):
+        step = length[strand] / (steps - 1)
+        own_lift = lift * (0.5 + 0.5 * layerness[strand])
+        dx = normal[strand, 0] * own_lift + flow[strand, 0] * (1 - own_lift * 0.8)
+        dy = normal[strand, 1] * own_lift + flow[strand, 1] * (1 - own_lift * 0.8)
+        dz = normal[strand, 2] * own_lift + flow[strand, 2] * (1 - own_lift * 0.8)
+        x, y, z = start[strand, 0], start[strand, 1], start[strand, 2]
+        points[strand, 0, 0], points[strand, 0, 1], points[strand, 0, 2] = x, y, z
+        clearance = 1.0 + 0.02 + 0.09 * layerness[strand] * min(1.0, length[strand] / 0.08)
+        stopped = False
+        for k in range(1, steps):
+            if not stopped:
+                dy -= fall
+                size = 1.0 / np.sqrt(dx * dx + dy * dy + dz * dz + 1e-9)
+                dx *= size
+                dy *= size
+                dz *= size
+                x += dx * step
+                y += dy * step
+                z += dz * step
+                ex, ey, ez = (x - centre[0]) / radii[0], (y - centre[1]) / radii[1], (z - centre[2]) / radii[2]
+                # Below its middle the skull goes on as a neck: a cylinder.
+                if ey < 0:
+                    ey *= 0.6
+                inside = np.sqrt(ex * ex + ey * ey + ez * ez)
+                if inside < clearance and ey > -1.2:
+                    push = clearance / max(inside, 1e-3)
+                    x = centre[0] + (x - centre[0]) * push
+                    y = centre[1] + (y - centre[1]) * (push if ey > 0 else 1.0)
+                    z = centre[2] + (z - centre[2]) * push
+                if y < fringe and z > -0.035:
+                    if abs(x) < 0.045:
+                        stopped = True
+                    elif abs(x) < FACE_HALF_WIDTH:
+                        x = np.sign(x) * FACE_HALF_WIDTH
+            points[strand, k, 0], points[strand, k, 1], points[strand, k, 2] = x, y, z
+    return points
+
+
+def _curl(points: np.ndarray, rng: np.random.Generator, radius: float, turns: float) -> None:
+    """Wind the strands (n,S,3) about their own lines, in place; the roots stay."""
+    count, steps = points.shape[:2]
+    along = np.linspace(0, 1, steps)
+    phase = rng.uniform(0, 2 * np.pi, (count, 1))
+    angle = 2 * np.pi * turns * along + phase
+    grow = np.minimum(1.0, along * 3) * radius
+    points[:, :, 0] += grow * np.cos(angle)
+    points[:, :, 1] += grow * 0.5 * np.cos(angle * 1.3 + 1)
+    points[:, :, 2] += grow * np.sin(angle)
+
+
+def draw_strands(strands: Strands, to_camera: tuple[np.ndarray, np.ndarray], intrinsics: np.ndarray,
+                 light: Light, linear: np.ndarray, classes: np.ndarray, depth: np.ndarray) -> None:
+    """Draw strands over linear light (H,W,3), their class into classes and depth, in place.
+
+    to_camera: rotation (3,3) and translation (3,) from head to camera space.
+    """
+    rotation, translation = to_camera
+    harmonics = (light.harmonics() * LAMBERT[:, None] / np.pi).astype(np.float32)
+    lens = np.array([intrinsics[0, 0], intrinsics[0, 2], intrinsics[1, 2]], np.float32)
+    _draw(strands.points, strands.colour, np.float32(strands.thickness),
+          rotation.astype(np.float32), translation.astype(np.float32), lens, harmonics,
+          light.sun.astype(np.float32), light.sun_colour.astype(np.float32),
+          SKULL_CENTRE.astype(np.float32), linear, classes, depth, np.uint8(pool.HAIR))
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _draw(points, colour, thickness, rotation, translation, lens, harmonics, sun, sun_colour,
+          centre, linear, classes, depth, label):
+    height, width = depth.shape
+    count, steps = points.shape[:2]
+    shaded = np.empty(3, np.float32)
+    for strand in range(count):
+        last_x, last_y, last_z = np.float32(0), np.float32(0), np.float32(0)
+        for k in range(steps):
+            hx, hy, hz = points[strand, k, 0], points[strand, k, 1], points[strand, k, 2]
+            cx = rotation[0, 0] * hx + rotation[0, 1] * hy + rotation[0, 2] * hz + translation[0]
+            cy = rotation[1, 0] * hx + rotation[1, 1] * hy + rotation[1, 2] * hz + translation[1]
+            cz = rotation[2, 0] * hx + rotation[2, 1] * hy + rotation[2, 2] * hz + translation[2]
+            if cz < 0.02:
+                break
+            x = cx / cz * lens[0] + lens[1]
+            y = cy / cz * lens[0] + lens[2]
+            if k > 0:
+                # Outward from the skull stands in for a normal; the tangent makes the gleam.
+                ox, oy, oz = hx - centre[0], hy - centre[1], hz - centre[2]
+                length = 1.0 / np.sqrt(ox * ox + oy * oy + oz * oz + 1e-9)
+                nx = (rotation[0, 0] * ox + rotation[0, 1] * oy + rotation[0, 2] * oz) * length
+                ny = (rotation[1, 0] * ox + rotation[1, 1] * oy + rotation[1, 2] * oz) * length
+                nz = (rotation[2, 0] * ox + rotation[2, 1] * oy + rotation[2, 2] * oz) * length
+                tx = points[strand, k, 0] - points[strand, k - 1, 0]
+                ty = points[strand, k, 1] - points[strand, k - 1, 1]
+                tz = points[strand, k, 2] - points[strand, k - 1, 2]
+                size = np.sqrt(tx * tx + ty * ty + tz * tz)
+                if size < 1e-6:
+                    break
+                ux = (rotation[0, 0] * tx + rotation[0, 1] * ty + rotation[0, 2] * tz) / size
+                uy = (rotation[1, 0] * tx + rotation[1, 1] * ty + rotation[1, 2] * tz) / size
+                uz = (rotation[2, 0] * tx + rotation[2, 1] * ty + rotation[2, 2] * tz) / size
+                toward = nx * sun[0] + ny * sun[1] + nz * sun[2]
+                direct = max(0.0, (toward + 0.3) / 1.3)
+                # Halfway between lamp and viewer (who is at -z); Kajiya and Kay 1989.
+                bx, by, bz = sun[0], sun[1], sun[2] - 1.0
+                length = 1.0 / np.sqrt(bx * bx + by * by + bz * bz + 1e-6)
+                along = (ux * bx + uy * by + uz * bz) * length
+                gleam = max(0.0, 1.0 - along * along) ** 20 * direct * 0.12
+                soak = 0.5 + 0.5 * min(1.0, k / (0.5 * steps))
+                for channel in range(3):
+                    received = (max(0.0, _irradiance(harmonics, nx, ny, nz, channel)) * soak
+                                + sun_colour[channel] * direct * soak)
+                    shaded[channel] = colour[strand, channel] * received + gleam * sun_colour[channel]
+                wide = thickness * lens[0] / cz
+                _line(last_x, last_y, last_z, x, y, cz, wide, shaded, linear, classes, depth, label)
+            last_x, last_y, last_z = x, y, cz
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _line(x0, y0, z0, x1, y1, z1, wide, colour, linear, classes, depth, label):
+    """A depth-tested line, at most two pixels wide; thinner ones let more through."""
+    height, width = depth.shape
+    dx, dy = x1 - x0, y1 - y0
+    steps = int(max(abs(dx), abs(dy))) + 1
+    if steps > 400:
+        return
+    opacity = min(1.0, wide) * 0.8
+    double = wide > 1.4
+    for k in range(steps):
+        t = k / steps
+        x, y, z = int(x0 + dx * t + 0.5), int(y0 + dy * t + 0.5), z0 + (z1 - z0) * t
+        for extra in range(2 if double else 1):
+            if abs(dx) > abs(dy):
+                sx, sy = x, y + extra
+            else:
+                sx, sy = x + extra, y
+            if 0 <= sx < width and 0 <= sy < height and z < depth[sy, sx] + 0.002:
+                for channel in range(3):
+                    linear[sy, sx, channel] += (colour[channel] - linear[sy, sx, channel]) * opacity
+                if opacity > 0.4:
+                    classes[sy, sx] = label
+                    depth[sy, sx] = min(z, depth[sy, sx])

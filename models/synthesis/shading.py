@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Colour of every pixel of a rasterised scene, and the picture's development to 8 bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numba
+import numpy as np
+
+from . import pool
+from .light import LAMBERT, SHADOW_BIAS, Light, ShadowMap
+from .skin import Skin
+
+SKIN, EYE, CAVITY, TEETH, CLOTH, HAT, FRAME = range(7)
+"""Materials of triangles."""
+
+# Columns of the attributes of a vertex.
+NORMAL, REST, OCCLUSION, ATTRIBUTES = 0, 3, 6, 7
+
+WRAP = np.array([0.28, 0.12, 0.07])
+"""How far light creeps round the terminator in red, green and blue, by scattering under the skin."""
+FRESNEL_SKIN = 0.035
+BUMP_STEP = 1.2
+"""Distance (texels) between the heights whose difference tilts the normal."""
+
+TONE_ENTRIES = 4096
+TONE_WHITE = 4.0
+"""Linear value at which the tone curve reaches white."""
+SHOULDER = 0.7
+"""Display-linear value above which highlights are compressed."""
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What was rasterised.
+
+    triangle, bary, depth: as `raster.rasterize` returns them. triangles (N,3). vertex (V,7) float32:
+    normal in camera space, position on the mean head (eyes: direction from the eye's centre before
+    it turned), sky occlusion. corner_uv (N,3,2) on the skin chart. material (N,) uint8; label (N,)
+    uint8 segmentation class.
+    """
+
+    triangle: np.ndarray
+    bary: np.ndarray
+    depth: np.ndarray
+    triangles: np.ndarray
+    vertex: np.ndarray
+    corner_uv: np.ndarray
+    material: np.ndarray
+    label: np.ndarray
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colours of everything that is not skin, linear.
+
+    iris, sclera (3,); iris_angle, pupil_angle: half angles (rad) seen from the eyeball's centre;
+    mouth_light 0…1: how much light enters the mouth. cloth, cloth_second, hat, frame (3,);
+    cloth_pattern: stripes per metre across and along (0: plain).
+    """
+
+    iris: np.ndarray
+    sclera: np.ndarray
+    iris_angle: float
+    pupil_angle: float
+    mouth_light: float
+    teeth: np.ndarray
+    cloth: np.ndarray
+    cloth_second: np.ndarray
+    cloth_pattern: tuple[float, float]
+    hat: np.ndarray
+    frame: np.ndarray
+
+    def packed(self) -> np.ndarray:
+        """Rows of four numbers for the kernel."""
+        rows = [(*self.iris, self.iris_angle), (*self.sclera, self.pupil_angle),
+                (*self.teeth, self.mouth_light), (*self.cloth, self.cloth_pattern[0]),
+                (*self.cloth_second, self.cloth_pattern[1]), (*self.hat, 0.0), (*self.frame, 0.0)]
+        return np.array(rows, np.float32)
+
+
+def shade(surface: Surface, skin: Skin, look: Look, light: Light, shadow: ShadowMap,
+          intrinsics: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Linear colours (H,W,3) float32, classes (H,W) uint8, and the mean light on skin (over pi).
+
+    Pixels without a triangle stay 0 and background.
+    """
+    harmonics = (light.harmonics() * LAMBERT[:, None] / np.pi).astype(np.float32)
+    lens = np.array([intrinsics[0, 0], intrinsics[0, 2], intrinsics[1, 2]], np.float32)
+    return _shade(
+        surface.triangle, surface.bary, surface.depth, surface.triangles, surface.vertex,
+        surface.corner_uv, surface.material, surface.label, skin.albedo,
+        np.array([skin.roughness, skin.shine], np.float32), look.packed(), harmonics,
+        light.sun.astype(np.float32), light.sun_colour.astype(np.float32), shadow.depth,
+        shadow.matrix, np.float32(light.softness), lens, WRAP.astype(np.float32))
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _irradiance(harmonics, x, y, z, channel):
+    return (0.282095 * harmonics[0, channel]
+            + 0.488603 * (harmonics[1, channel] * y + harmonics[2, channel] * z
+                          + harmonics[3, channel] * x)
+            + 1.092548 * (harmonics[4, channel] * x * y + harmonics[5, channel] * y * z
+                          + harmonics[7, channel] * x * z)
+            + 0.315392 * harmonics[6, channel] * (3 * z * z - 1)
+            + 0.546274 * harmonics[8, channel] * (x * x - y * y))
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _lit(shadow, x, y, depth, softness):
+    """Share of a 3x3 neighbourhood of the shadow map that lets the lamp through."""
+    side = shadow.shape[0]
+    open_taps = 0.0
+    for row in range(-1, 2):
+        for column in range(-1, 2):
+            sx = int(x + column * softness + 0.5)
+            sy = int(y + row * softness + 0.5)
+            if sx < 0 or sy < 0 or sx >= side or sy >= side or depth < shadow[sy, sx] + SHADOW_BIAS:
+                open_taps += 1.0
+    return open_taps / 9.0
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _fetch(texture, u, v, out):
+    """Bilinear lookup of four channels; u wraps around, v is clamped."""
+    height, width = texture.shape[0], texture.shape[1]
+    x = u * width - 0.5
+    y = min(max(v * height - 0.5, 0.0), height - 1.0)
+    fx = np.floor(x)
+    x0 = int(fx) % width
+    x1 = (x0 + 1) % width
+    y0 = int(y)
+    y1 = min(y0 + 1, height - 1)
+    fx = x - fx
+    fy = y - y0
+    for k in range(4):
+        top = texture[y0, x0, k] * (1 - fx) + texture[y0, x1, k] * fx
+        bottom = texture[y1, x0, k] * (1 - fx) + texture[y1, x1, k] * fx
+        out[k] = top * (1 - fy) + bottom * fy
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _height(texture, u, v):
+    height, width = texture.shape[0], texture.shape[1]
+    x = u * width - 0.5
+    y = min(max(v * height - 0.5, 0.0), height - 1.0)
+    fx = np.floor(x)
+    x0 = int(fx) % width
+    x1 = (x0 + 1) % width
+    y0 = int(y)
+    y1 = min(y0 + 1, height - 1)
+    fx = x - fx
+    fy = y - y0
+    return ((texture[y0, x0, 3] * (1 - fx) + texture[y0, x1, 3] * fx) * (1 - fy)
+            + (texture[y1, x0, 3] * (1 - fx) + texture[y1, x1, 3] * fx) * fy)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _shade(triangle, bary, depth, triangles, vertex, corner_uv, material, label, skin_map, gloss,
+           look, harmonics, sun, sun_colour, shadow, to_light, softness, lens, wrap):
+    height, width = triangle.shape
+    out = np.zeros((height, width, 3), np.float32)
+    classes = np.zeros((height, width), np.uint8)
+    value = np.empty(ATTRIBUTES, np.float32)
+    colour = np.empty(4, np.float32)
+    # Rows since the lid above, for the shadow that lids and lashes cast on the eye.
+    below_lid = np.zeros(width, np.float32)
+    light_sum, light_count = 0.0, 0
+    exponent = 2.0 / gloss[0] ** 4 - 2.0
+    spread = (exponent + 8.0) / 8.0
+    has_sun = sun_colour[0] + sun_colour[1] + sun_colour[2] > 0
+    texel_u, texel_v = BUMP_STEP / skin_map.shape[1], BUMP_STEP / skin_map.shape[0]
+    for y in range(height):
+        for x in range(width):
+            index = triangle[y, x]
+            if index < 0:
+                below_lid[x] = 0
+                continue
+            kind = material[index]
+            classes[y, x] = label[index]
+            a, b, c = triangles[index, 0], triangles[index, 1], triangles[index, 2]
+            wa, wb, wc = bary[y, x, 0], bary[y, x, 1], bary[y, x, 2]
+            for k in range(ATTRIBUTES):
+                value[k] = wa * vertex[a, k] + wb * vertex[b, k] + wc * vertex[c, k]
+            z = depth[y, x]
+            px, py = (x - lens[1]) / lens[0] * z, (y - lens[2]) / lens[0] * z
+            away = np.sqrt(px * px + py * py + z * z)
+            vx, vy, vz = -px / away, -py / away, -z / away
+            nx, ny, nz = value[0], value[1], value[2]
+            length = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-12)
+            nx *= length
+            ny *= length
+            nz *= length
+            facing = nx * vx + ny * vy + nz * vz
+            if facing < 0 and kind >= CLOTH:
+                nx, ny, nz, facing = -nx, -ny, -nz, -facing
+            occlusion = value[OCCLUSION]
+            if kind != EYE:
+                below_lid[x] = 0
+            shine, power, normaliser = 0.0, exponent, spread
+            if kind == SKIN:
+                u = (wa * corner_uv[index, 0, 0] + wb * corner_uv[index, 1, 0]
+                     + wc * corner_uv[index, 2, 0])
+                v = (wa * corner_uv[index, 0, 1] + wb * corner_uv[index, 1, 1]
+                     + wc * corner_uv[index, 2, 1])
+                _fetch(skin_map, u, v, colour)
+                # Height differences are in mm per step of about as many mm.
+                slope_u = (_height(skin_map, u + texel_u, v) - colour[3]) / BUMP_STEP
+                slope_v = (_height(skin_map, u, v + texel_v) - colour[3]) / BUMP_STEP
+                # On an upright face u runs to the picture's right and v down.
+                nx -= slope_u
+                ny -= slope_v
+                length = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
+                nx *= length
+                ny *= length
+                nz *= length
+                shine = gloss[1]
+            elif kind == EYE:
+                below_lid[x] += 1
+                _eye(value, look, colour)
+                lid = below_lid[x] * z / lens[0] / 0.0035
+                occlusion = 0.95 - 0.6 * np.exp(-lid)
+                shine, power, normaliser = 2.5, 300.0, 38.0
+            elif kind == CAVITY or kind == TEETH:
+                _mouth(value, look, kind == TEETH, colour)
+                inward = max(0.0, 0.026 - value[REST + 2])
+                occlusion = look[2, 3] * np.exp(-inward / 0.014)
+                shine, power, normaliser = 1.2, 60.0, 8.5
+            elif kind == CLOTH:
+                _cloth(value, look, colour)
+                fold = np.sin(value[REST] * 47 + 3 * np.sin(value[REST + 1] * 39)) * 0.25
+                nx += fold
+                length = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
+                nx *= length
+                ny *= length
+                nz *= length
+                occlusion = 0.85
+            elif kind == HAT:
+                for k in range(3):
+                    colour[k] = look[5, k] * (0.9 + 0.1 * np.sin(value[REST] * 900)
+                                              * np.sin(value[REST + 1] * 900))
+                occlusion = 0.9
+            else:
+                for k in range(3):
+                    colour[k] = look[6, k]
+                occlusion = 0.9
+                shine, power, normaliser = 3.0, 120.0, 16.0
+
+            toward = nx * sun[0] + ny * sun[1] + nz * sun[2]
+            open_share = 0.0
+            if has_sun and toward > -0.3:
+                lx = to_light[0, 0] * px + to_light[0, 1] * py + to_light[0, 2] * z + to_light[0, 3]
+                ly = to_light[1, 0] * px + to_light[1, 1] * py + to_light[1, 2] * z + to_light[1, 3]
+                lz = to_light[2, 0] * px + to_light[2, 1] * py + to_light[2, 2] * z + to_light[2, 3]
+                # Pulled towards the lamp: curved surfaces must not shadow themselves.
+                open_share = _lit(shadow, lx, ly, lz - 0.003, softness)
+                if kind == CAVITY or kind == TEETH:
+                    open_share *= look[2, 3]
+            mirror = 0.0
+            if open_share > 0 and shine > 0:
+                hx, hy, hz = sun[0] + vx, sun[1] + vy, sun[2] + vz
+                length = 1.0 / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
+                half = max(0.0, (nx * hx + ny * hy + nz * hz) * length)
+                mirror = (shine * FRESNEL_SKIN * normaliser * half ** power * max(toward, 0.0)
+                          * open_share)
+            grazing = (1.0 - min(max(facing, 0.0), 1.0)) ** 4
+            gleam = shine * FRESNEL_SKIN * (1.0 + 5.0 * grazing) * occlusion
+            rx, ry, rz = (2 * facing * nx - vx, 2 * facing * ny - vy, 2 * facing * nz - vz)
+            brightness = 0.0
+            for k in range(3):
+                soft = wrap[k] if kind == SKIN else 0.0
+                direct = max(0.0, (toward + soft) / (1.0 + soft))
+                # Where the lamp grazes, scattering also blurs the shadow map's edge.
+                received = (max(0.0, _irradiance(harmonics, nx, ny, nz, k)) * occlusion
+                            + sun_colour[k] * direct * open_share)
+                brightness += received
+                out[y, x, k] = (colour[k] * received + sun_colour[k] * mirror
+                                + gleam * max(0.0, _irradiance(harmonics, rx, ry, rz, k)))
+            if kind == SKIN:
+                light_sum += brightness / 3
+                light_count += 1
+    return out, classes, light_sum / max(1, light_count)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _eye(value, look, colour):
+    """Pupil, iris with fibres and a dark limbus, sclera reddened towards the corners."""
+    ex, ey, ez = value[REST], value[REST + 1], value[REST + 2]
+    radius = np.sqrt(ex * ex + ey * ey)
+    angle = np.arctan2(radius, ez)
+    iris_angle, pupil_angle = look[0, 3], look[1, 3]
+    around = np.arctan2(ey, ex)
+    in_iris = min(max((iris_angle - angle) / 0.035 + 0.5, 0.0), 1.0)
+    in_pupil = min(max((pupil_angle - angle) / 0.03 + 0.5, 0.0), 1.0)
+    share = angle / iris_angle
+    fibre = 0.85 + 0.2 * np.sin(around * 23 + 2 * np.sin(around * 7)) * share
+    limbus = 1.0 - 0.55 * min(max((share - 0.75) * 4, 0.0), 1.0)
+    red = min(1.0, max(0.0, radius - 0.55) * 1.2)
+    for k in range(3):
+        white = look[1, k] * (1.0 - red * (0.15 if k == 0 else 0.38))
+        iris = look[0, k] * fibre * limbus * (1 - in_pupil) + 0.004 * in_pupil
+        colour[k] = white * (1 - in_iris) + iris * in_iris
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _mouth(value, look, teeth, colour):
+    """Teeth with gaps and gums, or wet flesh."""
+    colour[0], colour[1], colour[2] = 0.42, 0.13, 0.12
+    if not teeth:
+        return
+    height = value[REST + 1]
+    # Upper teeth end at -0.0656, lower ones begin at -0.061; gums start about 10 mm from the edge.
+    if height > -0.052 or height < -0.075:
+        colour[0], colour[1], colour[2] = 0.50, 0.20, 0.19
+        return
+    around = np.arctan2(value[REST], value[REST + 2] + 0.022) / 0.21
+    gap = abs(around - np.floor(around) - 0.5)
+    tone = 1.0 - 0.45 * min(max((gap - 0.42) * 14, 0.0), 1.0)
+    for k in range(3):
+        colour[k] = look[2, k] * tone
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _cloth(value, look, colour):
+    """Plain, striped or checked cloth."""
+    mix = 0.0
+    if look[3, 3] > 0:
+        mix += 0.5 if np.sin(value[REST] * look[3, 3]) > 0.4 else 0.0
+    if look[4, 3] > 0:
+        mix += 0.5 if np.sin(value[REST + 1] * look[4, 3]) > 0.4 else 0.0
+    for k in range(3):
+        colour[k] = look[3, k] * (1 - mix) + look[4, k] * mix
+
+
+@cache
+def _tone_table() -> np.ndarray:
+    """8-bit sRGB (as float) for linear values 0…TONE_WHITE, with compressed highlights."""
+    linear = np.linspace(0.0, TONE_WHITE, TONE_ENTRIES)
+    room = 1.0 - SHOULDER
+    over = np.maximum(linear - SHOULDER, 0.0)
+    shown = np.where(linear > SHOULDER, SHOULDER + room * (1 - np.exp(-over / room)), linear)
+    encoded = np.where(shown <= 0.0031308, 12.92 * shown, 1.055 * shown ** (1 / 2.4) - 0.055)
+    return (255.0 * encoded).astype(np.float32)
+
+
+def scene_linear(image: np.ndarray) -> np.ndarray:
+    """The linear values (…) float32 that `develop` would show as this uint8 picture."""
+    return _inverse_tone_table()[image]
+
+
+@cache
+def _inverse_tone_table() -> np.ndarray:
+    table = _tone_table()
+    linear = np.linspace(0.0, TONE_WHITE, TONE_ENTRIES)
+    rising = np.concatenate([[True], np.diff(table) > 1e-4])
+    return np.interp(np.arange(256), table[rising], linear[rising]).astype(np.float32)
+
+
+def develop(linear: np.ndarray, factor: int) -> np.ndarray:
+    """A uint8 sRGB picture (H/factor,W/factor,3) of exposed linear light (H,W,3)."""
+    return _develop(linear, factor, _tone_table())
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _develop(linear, factor, table):
+    height, width = linear.shape[0] // factor, linear.shape[1] // factor
+    out = np.empty((height, width, 3), np.uint8)
+    scale = np.float32((TONE_ENTRIES - 1) / TONE_WHITE)
+    share = np.float32(1.0 / (factor * factor))
+    for y in range(height):
+        for x in range(width):
+            for k in range(3):
+                total = np.float32(0)
+                for row in range(factor):
+                    for column in range(factor):
+                        level = linear[y * factor + row, x * factor + column, k] * scale
+                        entry = int(min(max(level, np.float32(0)), np.float32(TONE_ENTRIES - 1)))
+                        total += table[entry]
+                out[y, x, k] = np.uint8(total * share + np.float32(0.5))
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def commonest(classes, factor):
+    """The most frequent class (H/factor,W/factor) of each block of factor² pixels (H,W) uint8."""
+    height, width = classes.shape[0] // factor, classes.shape[1] // factor
+    out = np.empty((height, width), np.uint8)
+    count = np.zeros(len(pool.SEGMENTATION_CLASSES), np.int32)
+    for y in range(height):
+        for x in range(width):
+            count[:] = 0
+            for row in range(factor):
+                for column in range(factor):
+                    count[classes[y * factor + row, x * factor + column]] += 1
+            out[y, x] = np.argmax(count)
+    return out
