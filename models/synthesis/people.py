@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.head import SHAPE_NAMES, Head
+from models.head import SHAPE_NAMES, Head, look_weights
 
 IDENTITY_LIMIT = 2.6
 """Coefficients are cut here (standard deviations): beyond it the head leaves the human range."""
@@ -36,8 +36,8 @@ EXTREME_GAZE_PROBABILITY = 0.2
 CAMERA_GAZE_PROBABILITY = 0.35
 """People often look into the camera, whatever their head does."""
 VERGENCE_SPREAD = 0.02
-FULL_LOOK = (0.60, 0.45)
-"""Yaw and pitch (rad) at which the eyeLook shapes reach 1."""
+BLINK_LOST_LOOKING_DOWN = 0.45
+"""A lid that follows the eye down is partly closed already: so much less blink closes it."""
 
 _INDEX = {name: position for position, name in enumerate(SHAPE_NAMES)}
 
@@ -141,7 +141,7 @@ def sample_identity(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def sample_expression(rng: np.random.Generator, gaze: np.ndarray) -> np.ndarray:
-    """Weights (52,) float32 in 0…1; lids follow the gaze (2,2)."""
+    """Weights (52,) float32 in 0…1; the eyeLook shapes are always those of the gaze (2,2)."""
     weights = np.zeros(len(SHAPE_NAMES))
     if rng.random() >= NEUTRAL_PROBABILITY:
         if rng.random() < EMOTION_PROBABILITY:
@@ -154,8 +154,10 @@ def sample_expression(rng: np.random.Generator, gaze: np.ndarray) -> np.ndarray:
         if rng.random() < STRAY_PROBABILITY:
             stray = rng.choice(len(weights), STRAY_COUNT, replace=False)
             weights[stray] += rng.uniform(0.0, STRAY_WEIGHT, STRAY_COUNT)
-    _look(weights, gaze)
-    return _possible(np.clip(weights, 0.0, 1.0)).astype(np.float32)
+    look = look_weights(gaze)
+    weights[[_INDEX[name] for name in SHAPE_NAMES if name.startswith("eyeLook")]] = 0.0
+    weights = _possible(np.clip(weights + look, 0.0, 1.0))
+    return weights.astype(np.float32)
 
 
 def sample_gaze(rng: np.random.Generator, towards: np.ndarray | None = None) -> np.ndarray:
@@ -206,25 +208,13 @@ def _wink(weights: np.ndarray, rng: np.random.Generator) -> None:
     weights[_INDEX["eyeBlink" + other]] *= rng.uniform(0.0, 0.3)
 
 
-def _look(weights: np.ndarray, gaze: np.ndarray) -> None:
-    """Set the eyeLook shapes from the gaze, as ARKit couples them."""
-    for side, (yaw, pitch), outward in zip(("Left", "Right"), gaze, (1.0, -1.0), strict=True):
-        across, up = outward * yaw / FULL_LOOK[0], pitch / FULL_LOOK[1]
-        weights[_INDEX["eyeLookOut" + side]] = max(across, 0.0)
-        weights[_INDEX["eyeLookIn" + side]] = max(-across, 0.0)
-        weights[_INDEX["eyeLookUp" + side]] = max(up, 0.0)
-        weights[_INDEX["eyeLookDown" + side]] = max(-up, 0.0)
-
-
 def _possible(weights: np.ndarray) -> np.ndarray:
     """Take back what a face cannot do at once, and what the shapes of a linear head must not add."""
     weights[_INDEX["mouthClose"]] = min(weights[_INDEX["mouthClose"]], weights[_INDEX["jawOpen"]])
     for side in ("Left", "Right"):
-        blink = weights[_INDEX["eyeBlink" + side]]
-        weights[_INDEX["eyeWide" + side]] *= 1.0 - blink
-        # A lid that looks down is half closed already; both in full would pass the lower lid.
-        down = _INDEX["eyeLookDown" + side]
-        weights[down] = min(weights[down], 1.0 - 0.7 * blink)
+        blink, down = _INDEX["eyeBlink" + side], weights[_INDEX["eyeLookDown" + side]]
+        weights[blink] = min(weights[blink], 1.0 - BLINK_LOST_LOOKING_DOWN * down)
+        weights[_INDEX["eyeWide" + side]] *= 1.0 - weights[blink]
         smile, frown = _INDEX["mouthSmile" + side], _INDEX["mouthFrown" + side]
         if weights[smile] > weights[frown]:
             weights[frown] *= 0.3

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m models render`: fill a folder with chunks of training pictures, or draw a sheet.
+
+Sample i of chunk c is made from the seed (S, source, c, i) alone: the same command gives the same
+pictures, a stopped run goes on where it stopped, and processes may share the chunks of one folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from . import pool
+
+SOURCES = ("people", "portraits", "background")
+SHEET_COLUMNS, SHEET_ROWS = 8, 6
+MARKED_EVERY = 3
+"""Every third picture of a sheet has its points drawn in."""
+MARK_COLOURS = {1: (40, 255, 40), 0: (255, 60, 40)}
+"""Seen and hidden points, RGB."""
+BENCHMARK_COUNT = 100
+
+
+class Renderer(Protocol):
+    """What gives samples."""
+
+    def sample(self, rng: np.random.Generator) -> pool.Sample:
+        """One sample, determined by the state of rng."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `render`."""
+    parser.add_argument("--source", choices=SOURCES, default="people")
+    parser.add_argument("--count", type=int, default=0, help="pictures that the folder shall hold")
+    parser.add_argument("--out", type=Path, help="folder of the pool")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--photos", type=Path,
+                        help="folder of photographs: portraits to render again, or backgrounds")
+    parser.add_argument("--sheet", type=Path, help="write a PNG picture of 48 samples")
+    parser.add_argument("--benchmark", action="store_true", help="measure pictures per second")
+    parser.add_argument("--part", default="0/1", metavar="K/N",
+                        help="make only the chunks c with c mod N = K, to share work")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out `render`; ValueError or OSError for arguments that cannot be used."""
+    if not (arguments.sheet or arguments.benchmark or arguments.out):
+        raise ValueError("say where the pictures shall go (--out DIR), or ask for --sheet or --benchmark")
+    if arguments.out and arguments.count < 1:
+        raise ValueError("--out needs --count, the number of pictures")
+    if arguments.photos and not arguments.photos.is_dir():
+        raise NotADirectoryError(f"--photos: {arguments.photos} is no folder")
+    part, parts = _parse_part(arguments.part)
+    cv2.setNumThreads(1)
+    renderer = make_renderer(arguments.source, arguments.photos)
+    if arguments.sheet:
+        _write_sheet(renderer, arguments)
+    if arguments.benchmark:
+        _benchmark(renderer, arguments)
+    if arguments.out:
+        fill(renderer, arguments.out, arguments.count, arguments.seed,
+             SOURCES.index(arguments.source), part, parts)
+    return 0
+
+
+def make_renderer(source: str, photos: Path | None) -> Renderer:
+    """The renderer of one source; imports what it needs only then."""
+    if source == "people":
+        from .renderer import PeopleRenderer
+        return PeopleRenderer(photos)
+    if source == "background":
+        from .negatives import BackgroundRenderer
+        return BackgroundRenderer(photos)
+    if photos is None:
+        raise ValueError("the source portraits needs --photos DIR, a folder of portraits")
+    from .portraits import PortraitRenderer
+    return PortraitRenderer(photos)
+
+
+def fill(renderer: Renderer, folder: Path, count: int, seed: int, source: int, part: int = 0,
+         parts: int = 1) -> None:
+    """Bring a pool to `count` samples; finished chunks are kept, the last may be shorter."""
+    lengths = [min(pool.CHUNK_LENGTH, count - first) for first in range(0, count, pool.CHUNK_LENGTH)]
+    wanted = [index for index in range(len(lengths))
+              if index % parts == part and not pool.chunk_path(folder, index).exists()]
+    with tqdm(total=sum(lengths[index] for index in wanted), unit="picture",
+              disable=not sys.stderr.isatty()) as progress:
+        for index in wanted:
+            samples = []
+            for position in range(lengths[index]):
+                samples.append(renderer.sample(sample_rng(seed, source, index, position)))
+                progress.update()
+            pool.write_chunk(folder, index, samples)
+
+
+def sample_rng(seed: int, source: int, chunk: int, position: int) -> np.random.Generator:
+    """The generator of one sample of a pool."""
+    return np.random.default_rng([seed, source, chunk, position])
+
+
+def draw_sheet(samples: list[pool.Sample]) -> np.ndarray:
+    """A picture (H,W,3) uint8 RGB of samples in rows of eight, some with their 68 points."""
+    tiles = []
+    for index, sample in enumerate(samples):
+        tile = sample.image.copy()
+        if index % MARKED_EVERY == 0 and sample.face:
+            for point, seen in zip(sample.points[:68], sample.visible[:68], strict=True):
+                # 4 fractional bits, radius just under one pixel.
+                centre = tuple(int(v) for v in np.rint(point * 16))
+                cv2.circle(tile, centre, 14, MARK_COLOURS[int(seen)], -1, cv2.LINE_AA, 4)
+        tiles.append(tile)
+    rows = [np.hstack(tiles[first:first + SHEET_COLUMNS])
+            for first in range(0, len(tiles), SHEET_COLUMNS)]
+    return np.vstack(rows)
+
+
+def _write_sheet(renderer: Renderer, arguments: argparse.Namespace) -> None:
+    source = SOURCES.index(arguments.source)
+    samples = [renderer.sample(sample_rng(arguments.seed, source, 0, position))
+               for position in range(SHEET_COLUMNS * SHEET_ROWS)]
+    sheet = cv2.cvtColor(draw_sheet(samples), cv2.COLOR_RGB2BGR)
+    if arguments.sheet.suffix.lower() != ".png":
+        raise ValueError(f"--sheet writes PNG files, not {arguments.sheet.name}")
+    if not cv2.imwrite(str(arguments.sheet), sheet):
+        raise OSError(f"cannot write {arguments.sheet}")
+
+
+def _benchmark(renderer: Renderer, arguments: argparse.Namespace) -> None:
+    """Print pictures per second of processor time, which other work on the machine hardly alters."""
+    source = SOURCES.index(arguments.source)
+    renderer.sample(sample_rng(arguments.seed, source, 0, 0))
+    start, wall = time.process_time(), time.perf_counter()
+    for position in range(BENCHMARK_COUNT):
+        renderer.sample(sample_rng(arguments.seed, source, 1, position))
+    spent, passed = time.process_time() - start, time.perf_counter() - wall
+    print(f"{arguments.source}: {BENCHMARK_COUNT / spent:.1f} pictures of {pool.IMAGE_SIDE} px per "
+          f"second of one core ({BENCHMARK_COUNT / passed:.1f} by the clock on the wall)")
+
+
+def _parse_part(text: str) -> tuple[int, int]:
+    """K and N of "K/N"."""
+    try:
+        part, parts = (int(number) for number in text.split("/"))
+    except ValueError:
+        raise ValueError(f"--part wants K/N, as in 0/2, not {text!r}") from None
+    if not 0 <= part < parts:
+        raise ValueError(f"--part wants 0 <= K < N, not {text!r}")
+    return part, parts
