@@ -144,11 +144,20 @@ def examine(network: Network, image: np.ndarray, crops: list[Crop]) -> list[Face
         key=lambda face: face.probability,
         reverse=True,
     )[:SECOND_LOOKS]
-    views = list(promising)
-    for _ in range(REFINEMENTS):
-        promising = look(network, image, [f.next_crop for f in promising if is_plausible(f)])
-        views += promising
+    views = [refine(network, image, face) for face in promising]
     return [face for face in views if face.probability >= ACCEPT and is_plausible(face)]
+
+
+def refine(network: Network, image: np.ndarray, face: Face) -> Face:
+    """The face seen again through the crop that its points ask for, while that leads somewhere."""
+    for _ in range(REFINEMENTS):
+        if not is_plausible(face):
+            return face
+        (again,) = look(network, image, [face.next_crop])
+        if again.probability < ACCEPT <= face.probability:
+            return face
+        face = again
+    return face
 
 
 def is_plausible(face: Face) -> bool:

@@ -13,8 +13,8 @@ from inference.network import Network, Prediction
 
 IBUG_POINTS = 68
 
-SIGMA_SCALE = 0.1
-"""Mean standard deviation of the points, in crop units, at which trust in them is down to 1/e:
+SIGMA_SCALE = 0.08
+"""Mean standard deviation of the points, in face sizes, at which trust in them is down to 1/e:
 about a third of the distance between the eyes."""
 
 
@@ -47,7 +47,7 @@ class Face:
     @property
     def quality(self) -> float:
         """How good this view of a face is, 0 to 1: a face, and its points are sure."""
-        spread = float(self.prediction.point_sigma.mean()) / SIGMA_SCALE
+        spread = float(self.sigma.mean()) / (SIGMA_SCALE * max(self.size, 1.0))
         return self.probability * float(np.exp(-(spread**2)))
 
     @property

@@ -63,11 +63,12 @@ class Tracker:
 
     def follow(self, frame: Frame) -> Face | None:
         """The face in the next frame, None where it cannot be seen."""
-        face = self._continue(frame.image) or self._find(frame)
-        if face is None:
-            if self._recent:
-                self._lost, self._lost_since = self._recent[-1], frame.time
+        face = self._continue(frame.image)
+        if face is None and self._recent:
+            self._lost, self._lost_since = self._recent[-1], frame.time
             self._recent = []
+        face = face or self._find(frame)
+        if face is None:
             self._frames_without += 1
         else:
             self._recent = [*self._recent[-1:], face]

@@ -13,6 +13,7 @@ from functools import cache
 
 import cv2
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from inference.crop import CROP_SIZE
 from inference.network import Prediction
@@ -88,12 +89,13 @@ class PaintedNetwork:
     @staticmethod
     def _look(crop: np.ndarray) -> tuple:
         seen, brightness = _discs(crop)
-        points = layout()
+        points, rotation = layout(), FACING
         expression = np.zeros(len(SHAPE_NAMES))
         if seen is not None:
-            points = points @ _similarity(anchors(points), seen)[:2] + _similarity(
-                anchors(points), seen
-            )[2]
+            fit = _similarity(anchors(points), seen)
+            points = points @ fit[:2] + fit[2]
+            roll = np.arctan2(fit[0, 1], fit[0, 0])
+            rotation = Rotation.from_rotvec([0, 0, roll]).as_matrix() @ FACING
             expression[JAW_OPEN] = np.clip(
                 (brightness - DARKEST) / (BRIGHTEST - DARKEST), 0.0, 1.0
             )
@@ -103,7 +105,7 @@ class PaintedNetwork:
             np.zeros(60),
             expression,
             np.zeros((2, 2)),
-            FACING,
+            rotation,
             0.0 if seen is None else 0.99,
         )
 
