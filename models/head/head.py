@@ -81,16 +81,16 @@ class Head:
 
     def neutral(self, identity: np.ndarray) -> np.ndarray:
         """Resting faces (…,V,3) m of identities (…,60) in standard deviations."""
-        return self.mean + np.tensordot(identity, self.identity_basis, axes=1)
+        return self.mean + np.tensordot(_single(identity), self.identity_basis, axes=1)
 
     def bones(self, identity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Heads and tails (5,3) m of the bones of one identity (60,), order BONE_NAMES."""
-        ends = self.bone_mean + np.tensordot(identity, self.bone_basis, axes=1)
+        ends = self.bone_mean + np.tensordot(_single(identity), self.bone_basis, axes=1)
         return ends[0], ends[1]
 
     def express(self, neutral: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """A neutral face (V,3) with shape weights (…,52) -> (…,V,3) m."""
-        return neutral + np.tensordot(weights, self.shapes, axes=1)
+        return neutral + np.tensordot(_single(weights), self.shapes, axes=1)
 
     def rotate_eyes(self, vertices: np.ndarray, eye_centres: np.ndarray, gaze: np.ndarray):
         """Turns the eyeballs of vertices (V,3) about eye_centres (2,3) by gaze (2,2) rad."""
@@ -112,6 +112,11 @@ class Head:
         return LinearPoints(
             self.mean[vertices], self.identity_basis[:, vertices], self.shapes[:, vertices]
         )
+
+
+def _single(coefficients: np.ndarray) -> np.ndarray:
+    """As float32: doubles would have numpy convert the whole basis in every product."""
+    return np.asarray(coefficients, np.float32)
 
 
 def gaze_matrix(gaze: np.ndarray) -> np.ndarray:

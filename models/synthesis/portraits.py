@@ -27,7 +27,7 @@ from .raster import interpolate, rasterize, vertex_normals
 from .view import View, frame_face, sample_rotation
 
 WORST_RESIDUAL = 0.02  # of the eye distance: portraits that fit worse are left out
-SUPERSAMPLING = 2
+SUPERSAMPLING = 1.5  # the photograph is smooth; only outlines need it
 
 # What of a photograph is kept around the face, in sides of the box around the 68 points.
 CUT_MARGIN = 3.0
@@ -276,7 +276,7 @@ class _Picture:
         if empty.any():
             backdrop = cv2.resize(portrait.backdrop, (self.view.side, self.view.side))
             colour[empty] = backdrop[empty]
-        side = self.view.side // SUPERSAMPLING
+        side = pool.IMAGE_SIDE
         small = cv2.resize(np.clip(colour, 0, 255), (side, side), interpolation=cv2.INTER_AREA)
         return np.round(small).astype(np.uint8)
 
@@ -349,7 +349,7 @@ class _Picture:
         """(P,) 1 where nothing of the head hides the point."""
         head = self.renderer.head
         nearest = cv2.dilate(np.where(np.isfinite(self.depth), self.depth, 1e3), np.ones((3, 3)))
-        place = points * SUPERSAMPLING
+        place = points * SUPERSAMPLING + (SUPERSAMPLING - 1) / 2
         inside = ((place >= 0) & (place < self.view.side)).all(axis=1)
         column, row = np.round(place).astype(int).clip(0, self.view.side - 1).T
         depth = camera[head.point_vertices, 2]

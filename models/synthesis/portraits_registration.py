@@ -35,6 +35,7 @@ OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379
 OVAL_WEIGHT = 0.25
 IRIS_DEPTH = 0.92  # distance of the iris from the eye's centre, of the eyeball's radius
 LARGEST_GAZE = 0.6  # rad
+CALIBRATION_STEP = 8  # every so manieth portrait serves to find the error of the gaze
 # Not to be told from other causes in one still picture.
 FIXED_SHAPES = ("tongueOut", "jawForward", "mouthClose", "cheekPuff")
 
@@ -59,8 +60,10 @@ class Fit:
 class Registrar:
     """Fits with one correspondence table."""
 
-    def __init__(self, head: Head, table: Correspondence):
+    def __init__(self, head: Head, table: Correspondence, gaze_offset: np.ndarray | None = None):
+        """gaze_offset (2,) rad: what to take off the yaw and pitch of every gaze."""
         self.head, self.table = head, table
+        self.gaze_offset = np.zeros(2) if gaze_offset is None else gaze_offset
 
         def at(rows: np.ndarray) -> np.ndarray:  # (…,V,3) -> (…,N,3)
             return (rows[..., table.corners, :] * table.bary[..., None]).sum(axis=-2)
@@ -143,8 +146,21 @@ class Registrar:
             x, y, z = rotation.T @ (point - eye)
             angles.append([np.arctan2(x, z), np.arctan2(y, np.hypot(x, z))])
         # Irises of small faces are noisy; portraits look into the distance with both eyes.
-        mean = np.clip(np.mean(angles, axis=0), -LARGEST_GAZE, LARGEST_GAZE)
+        mean = np.mean(angles, axis=0) - self.gaze_offset
+        mean = np.clip(mean, -LARGEST_GAZE, LARGEST_GAZE)
         return np.stack([mean, mean])
+
+
+def gaze_error(fits: list[Fit]) -> np.ndarray:
+    """(2,) rad: mean gaze relative to the direction of the camera.
+
+    Sitters look into the camera on the whole, so what remains is the error of where the head has
+    its eyeballs and MediaPipe its irises.
+    """
+    to_camera = np.array([-f.rotation.T @ f.translation / np.linalg.norm(f.translation) for f in fits])
+    x, y, z = to_camera.T
+    wanted = np.stack([np.arctan2(x, z), np.arcsin(y)], axis=1)
+    return np.median(np.array([f.gaze[0] for f in fits]) - wanted, axis=0)
 
 
 def _pose(points, seen, firm, focal, centre, previous):
@@ -167,13 +183,17 @@ def main() -> int:
     parser.add_argument("--table", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    registrar = Registrar(load_head(), Correspondence.read(arguments.table))
     with np.load(arguments.landmarks, allow_pickle=False) as file:
         names, points = file["name"], file["points"]
-    fits = []
-    for name, landmarks in zip(tqdm(names, unit="portrait"), points, strict=True):
-        height, width = cv2.imread(str(arguments.photos / str(name))).shape[:2]
-        fits.append(registrar.fit(landmarks[:, :2], width, height))
+    sizes = [cv2.imread(str(arguments.photos / str(name))).shape[1::-1] for name in names]
+    head, table = load_head(), Correspondence.read(arguments.table)
+
+    def fit_all(registrar: Registrar, step: int = 1) -> list[Fit]:
+        rows = range(0, len(names), step)
+        return [registrar.fit(points[row, :, :2], *sizes[row]) for row in tqdm(rows, unit="portrait")]
+
+    offset = gaze_error(fit_all(Registrar(head, table), CALIBRATION_STEP))
+    fits = fit_all(Registrar(head, table, offset))
     fields = {field: np.array([getattr(fit, field) for fit in fits]) for field in Fit.__annotations__}
     np.savez(arguments.output, name=names, **fields)
     print(f"{len(fits)} portraits, median residual {np.median(fields['residual']):.4f}")

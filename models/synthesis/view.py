@@ -57,7 +57,7 @@ class View:
         pixels = project(camera_points, self.intrinsics.astype(camera_points.dtype))
         return np.concatenate([pixels, camera_points[..., 2:]], axis=-1)
 
-    def enlarged(self, factor: int) -> View:
+    def enlarged(self, factor: float) -> View:
         """The same view in a picture of factor times the side.
 
         Pixel centres are whole numbers, so that a pixel p of the smaller picture is the mean of the
@@ -66,7 +66,7 @@ class View:
         intrinsics = self.intrinsics * factor
         intrinsics[:2, 2] += (factor - 1) / 2
         intrinsics[2, 2] = 1.0
-        return View(self.rotation, self.translation, intrinsics, self.side * factor)
+        return View(self.rotation, self.translation, intrinsics, round(self.side * factor))
 
 
 def sample_rotation(rng: np.random.Generator) -> np.ndarray:
