@@ -40,7 +40,7 @@ def main(arguments=None):
     module, parsed = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         return module.run(parsed) or 0
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, FloatingPointError) as error:
         print(f"models {parsed.verb}: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:

@@ -31,7 +31,6 @@ class PointHead(nn.Module):
         self.down = convolution(pyramid, pyramid, stride=2)
         self.readout = GridReadout(2 * pyramid, self.CELLS, self.REDUCED, hidden, 3 * points)
         with torch.no_grad():
-            self.readout.output.bias.zero_()
             self.readout.output.bias[2 * points :] = FIRST_SIGMA_LOGIT
 
     def start_from(self, mean_points):
@@ -61,8 +60,6 @@ class HighHead(nn.Module):
         outputs = IDENTITY_SIZE + len(FRONTAL_6D) + 1
         self.readout = GridReadout(width, self.CELLS, self.REDUCED, hidden, outputs)
         with torch.no_grad():
-            self.readout.output.weight *= 0.1  # begin near the mean head seen from the front
-            self.readout.output.bias.zero_()
             rotation = slice(IDENTITY_SIZE, IDENTITY_SIZE + len(FRONTAL_6D))
             self.readout.output.bias[rotation] = torch.tensor(FRONTAL_6D)
 
@@ -95,7 +92,6 @@ class FusionHead(nn.Module):
         outputs = EXPRESSION_SIZE + GAZE_SIZE
         self.readout = GridReadout(coarse, self.CELLS, self.REDUCED, hidden, outputs)
         with torch.no_grad():
-            self.readout.output.bias.zero_()
             self.readout.output.bias[:EXPRESSION_SIZE] = FIRST_EXPRESSION_LOGIT
 
     def forward(self, finest, pyramid16, pyramid8):

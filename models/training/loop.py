@@ -17,6 +17,7 @@ from .schedule import MovingAverage, learning_rate
 
 CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_SECONDS = 60.0
+UNUSABLE_STEPS = 20  # in a row, without a finite gradient, until the run is given up
 LONGEST_STEP = 20.0  # seconds; a longer pause (the machine slept) is not training time
 
 
@@ -75,6 +76,8 @@ class Trainer:
         )
         self.average = MovingAverage(self.network, config.average)
         self.progress = Progress()
+        self.has_learnt = False
+        self.unusable = 0
 
     @property
     def share(self):
@@ -131,10 +134,22 @@ class Trainer:
         total, parts = self.loss(answer, segmentation, batch, self.share)
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
-        self.optimizer.step()
-        self.average.update(self.network, self.progress.steps)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        if self.usable(norm):
+            self.optimizer.step()
+            self.average.update(self.network, self.progress.steps)
         return parts | {"total": total.detach()}
+
+    def usable(self, norm):
+        """Whether a step's gradient is finite; raises FloatingPointError if none has been lately.
+
+        A rare overflow must neither spoil the weights nor end a night's run; a network that has
+        diverged must not go on, nor replace the last good checkpoint.
+        """
+        self.unusable = 0 if torch.isfinite(norm) else self.unusable + 1
+        if self.unusable > UNUSABLE_STEPS:
+            raise FloatingPointError("the training has diverged; resume with a lower rate")
+        return self.unusable == 0
 
     def start_from_mean(self, batch):
         """Begin at the first batch's mean face rather than in the middle of the picture.
@@ -142,7 +157,7 @@ class Trainer:
         Not after `start_from_weights`, whose points are better than a mean.
         """
         faces = batch["face"] > 0.5
-        if faces.any() and not getattr(self, "warm", False):
+        if faces.any() and not self.has_learnt:
             self.network.point_head.start_from(batch["points"][faces].mean(dim=0))
 
     def start_from_weights(self, path):
@@ -153,7 +168,7 @@ class Trainer:
         except RuntimeError as error:
             raise ValueError(f"{path} is of another network: {error}") from error
         self.average = MovingAverage(self.network, self.config.average)
-        self.warm = True
+        self.has_learnt = True
 
     def save(self, folder):
         """Write the checkpoint that `resume` continues from."""

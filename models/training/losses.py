@@ -132,7 +132,7 @@ class BalancedShapeLoss(nn.Module):
     def update(self, vertices, parameters):
         """Take the losses' sizes into the running ones; returns their ratio."""
         now = torch.stack([vertices, parameters])
-        if self.training:
+        if self.training and torch.isfinite(now).all():
             first = self.sizes.sum() == 0
             memory = torch.where(first, 0.0, BALANCE_MEMORY)
             self.sizes.copy_(memory * self.sizes + (1 - memory) * now)

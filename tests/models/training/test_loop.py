@@ -57,6 +57,23 @@ def test_losses_fall_on_a_handful_of_faces(pool, head_model):
     assert last["total"] < 0.5 * first["total"]
 
 
+def test_a_broken_batch_is_passed_over_and_many_end_the_run(pool, head_model, monkeypatch):
+    chunk = open_chunk(chunk_path(pool, 1))
+    arrays = clean_batch(Drawn.of([(chunk, index) for index in range(4)]))
+    batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    broken = batch | {"points": batch["points"] * float("nan")}
+    trainer = Trainer(config(head_model, 1.0), head_model)
+    trainer.step(batch)
+    trainer.progress.steps = 1
+    before = {k: v.clone() for k, v in trainer.network.named_parameters()}
+    trainer.step(broken)
+    assert all(torch.equal(before[k], v) for k, v in trainer.network.named_parameters())
+    monkeypatch.setattr(loop, "UNUSABLE_STEPS", 2)
+    trainer.step(broken)
+    with pytest.raises(FloatingPointError, match="diverged"):
+        trainer.step(broken)
+
+
 def run(head, pool, folder, minutes, resumed_from=None):
     """Train with one clock tick pattern; returns the trainer."""
     trainer = Trainer(config(head, minutes), head, clock=Clock())
