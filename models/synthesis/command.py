@@ -43,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--photos", type=Path,
                         help="folder of photographs: portraits to render again, or backgrounds")
+    parser.add_argument("--fits", type=Path,
+                        help="what portraits_registration wrote about the portraits in --photos")
     parser.add_argument("--sheet", type=Path, help="write a PNG picture of 48 samples")
     parser.add_argument("--benchmark", action="store_true", help="measure pictures per second")
     parser.add_argument("--part", default="0/1", metavar="K/N",
@@ -59,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise NotADirectoryError(f"--photos: {arguments.photos} is no folder")
     part, parts = _parse_part(arguments.part)
     cv2.setNumThreads(1)
-    renderer = make_renderer(arguments.source, arguments.photos)
+    renderer = make_renderer(arguments.source, arguments.photos, arguments.fits)
     if arguments.sheet:
         _write_sheet(renderer, arguments)
     if arguments.benchmark:
@@ -70,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def make_renderer(source: str, photos: Path | None) -> Renderer:
+def make_renderer(source: str, photos: Path | None, fits: Path | None = None) -> Renderer:
     """The renderer of one source; imports what it needs only then."""
     if source == "people":
         from .renderer import PeopleRenderer
@@ -78,10 +80,10 @@ def make_renderer(source: str, photos: Path | None) -> Renderer:
     if source == "background":
         from .negatives import BackgroundRenderer
         return BackgroundRenderer(photos)
-    if photos is None:
-        raise ValueError("the source portraits needs --photos DIR, a folder of portraits")
+    if photos is None or fits is None:
+        raise ValueError("the source portraits needs --photos DIR, a folder of portraits, and --fits FILE")
     from .portraits import PortraitRenderer
-    return PortraitRenderer(photos)
+    return PortraitRenderer(photos, fits)
 
 
 def fill(renderer: Renderer, folder: Path, count: int, seed: int, source: int, part: int = 0,
