@@ -38,12 +38,13 @@ def add_comparison(
 
     strips = _strips(comparison)
     if footage is not None:
-        _place(_footage_strip(strips, footage, first_frame, len(pictures)), width, height, -0.5)
+        _add_footage(strips, footage, first_frame, width, height)
     head = strips.new_image("head", str(pictures[0]), HEAD_CHANNEL, FIRST_FRAME)
     for picture in pictures[1:]:
         head.elements.append(picture.name)
     head.blend_type = "ALPHA_OVER"
-    _place(head, width, height, 0.5 if footage else 0.0)
+    # The rendered pictures have the panel's size already.
+    head.transform.offset_x = width / 2 if footage else 0
     return comparison
 
 
@@ -53,25 +54,14 @@ def _strips(scene: bpy.types.Scene):
     return editor.strips if hasattr(editor, "strips") else editor.sequences
 
 
-def _footage_strip(strips, footage: Footage, first_frame: int, length: int):
+def _add_footage(strips, footage: Footage, first_frame: int, width: int, height: int) -> None:
+    """The footage as large as fits the left panel, which is `width` by `height` pixels."""
     if footage.is_still:
         strip = strips.new_image("footage", str(footage.path), FOOTAGE_CHANNEL, FIRST_FRAME)
+        size = strip.elements[0].orig_width, strip.elements[0].orig_height
     else:
         clip = load_clip(footage, first_frame)
         strip = strips.new_clip("footage", clip, FOOTAGE_CHANNEL, FIRST_FRAME)
-    strip.frame_final_duration = length
-    return strip
-
-
-def _place(strip, width: int, height: int, offset: float) -> None:
-    """Fill a panel of this size whose middle lies `offset` widths right of the picture's."""
-    source = _picture_size(strip)
-    strip.transform.scale_x = strip.transform.scale_y = min(width / source[0], height / source[1])
-    strip.transform.offset_x = offset * width
-
-
-def _picture_size(strip) -> tuple[int, int]:
-    if strip.type == "MOVIECLIP":
-        return tuple(strip.clip.size)
-    element = strip.elements[0]
-    return element.orig_width, element.orig_height
+        size = clip.size
+    strip.transform.scale_x = strip.transform.scale_y = min(width / size[0], height / size[1])
+    strip.transform.offset_x = -width / 2

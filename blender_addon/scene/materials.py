@@ -184,7 +184,8 @@ def _material(
     name: str, texture: bpy.types.Image | None, normal_map: bpy.types.Image | None
 ) -> bpy.types.Material:
     material = bpy.data.materials.new(f"Mien {name.replace('_', ' ')}")
-    material.use_nodes = True
+    if material.node_tree is None:  # always there since 5.0
+        material.use_nodes = True
     surface = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     if name in ("iris", "pupil") or name in EYE_BONES:
         look = LOOKS["eye_left"]

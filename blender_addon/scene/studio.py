@@ -49,7 +49,8 @@ def add_lights(scene: bpy.types.Scene, target: Vector, collection: bpy.types.Col
         lamp.rotation_euler = Vector(light.place).to_track_quat("Z", "Y").to_euler()
         collection.objects.link(lamp)
     world = bpy.data.worlds.new("Mien studio")
-    world.use_nodes = True
+    if world.node_tree is None:  # always there since 5.0
+        world.use_nodes = True
     background = next(node for node in world.node_tree.nodes if node.type == "BACKGROUND")
     background.inputs["Color"].default_value = (*BACKGROUND, 1.0)
     background.inputs["Strength"].default_value = BACKGROUND_STRENGTH

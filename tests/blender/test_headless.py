@@ -9,6 +9,7 @@ import pytest
 
 from blender_addon import headless
 from blender_addon.footage import find_footage, open_footage
+from blender_addon.take import read_take
 
 WIDTH, HEIGHT, FRAMES = 48, 32, 16
 FIRST = 5
@@ -109,10 +110,11 @@ def test_a_picture_beside_its_head(pictures, tmp_path):
     take = take_of(photo, tmp_path / "photo.mien.npz", frames=1, first=0)
     picture = tmp_path / "photo.png"
     blend = tmp_path / "photo.blend"
-    assert headless.main([str(take), "--blend", str(blend), "--render", str(picture)]) == 0
+    arguments = [str(take), "--blend", str(blend), "--render", str(picture)]
+    assert headless.main([*arguments, "--size", "96", "64"]) == 0
     image = bpy.data.images.load(str(picture))
     width, height = image.size
-    assert (width, height) == (2 * 768, 512)
+    assert (width, height) == (2 * 96, 64)
     pixels = np.array(image.pixels).reshape(height, width, 4)[..., :3]
     np.testing.assert_allclose(pixels[:, : width // 2 - 2], brightness(3), atol=0.01)
     head = pixels[:, width // 2 :]
@@ -123,7 +125,6 @@ def test_a_picture_beside_its_head(pictures, tmp_path):
 
 def test_the_camera_shows_the_right_frame_behind_the_head(movie, tmp_path, empty_scene):
     from blender_addon.scene.importer import import_take
-    from blender_addon.take import read_take
 
     take = read_take(take_of(movie, tmp_path / "cut.mien.npz", frames=6))
     made = import_take(empty_scene.context, take, "cut")
@@ -131,6 +132,12 @@ def test_the_camera_shows_the_right_frame_behind_the_head(movie, tmp_path, empty
     assert background.source == "MOVIE_CLIP"
     assert (background.clip.frame_start, background.clip.frame_offset) == (1, FIRST)
     assert made.warnings == ()
+
+
+def test_panels_have_the_footages_shape_in_even_numbers(take_file):
+    take = read_take(take_file)
+    assert headless._panel_size(take, 360) == (640, 360)
+    assert headless._panel_size(take, 100) == (178, 100)
 
 
 @pytest.mark.parametrize(
