@@ -49,8 +49,10 @@ def landmarks(arguments):
     if arguments.boxes:
         predict = load_predictor(arguments.weights or SHIPPED, threads=arguments.threads)
         figures = from_boxes(arguments.folder, labels, predict)
+    elif arguments.weights:
+        raise ValueError("the runner takes the shipped weights; --weights goes with --boxes")
     else:
-        figures = through_runner(arguments.folder, labels, arguments.weights)
+        figures = through_runner(arguments.folder, labels)
     return figures, table(figures)
 
 

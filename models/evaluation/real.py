@@ -29,7 +29,7 @@ def load_labels(folder):
         raise FileNotFoundError(f"there are no labels {path}")
     try:
         entries = json.loads(path.read_text())
-        return {
+        labels = {
             key: [
                 LabelledFace(np.array(face["box"], float), points_from(face["points68"]))
                 for face in entry["faces"]
@@ -38,14 +38,20 @@ def load_labels(folder):
         }
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} does not hold labelled faces: {error!r}") from error
+    if not any(labels.values()):
+        raise ValueError(f"{path} holds no labelled face")
+    return labels
 
 
-def through_runner(folder, labels, weights=None):
-    """Figures of `python -m inference landmarks`, which finds the faces itself."""
+def through_runner(folder, labels):
+    """Figures of `python -m inference landmarks`, which finds the faces itself.
+
+    With the shipped weights. Raises ValueError if the runner fails; it has then said why.
+    """
     with tempfile.TemporaryDirectory() as place:
         answer = Path(place) / "predictions.json"
-        command = [sys.executable, "-m", "inference", "landmarks", str(Path(folder) / "img")]
-        command += ["-o", str(answer)] + (["--weights", str(weights)] if weights else [])
+        pictures = str(Path(folder) / "img")
+        command = [sys.executable, "-m", "inference", "landmarks", pictures, "-o", str(answer)]
         done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
         if done.returncode:
             raise ValueError(f"`inference landmarks` ended with exit code {done.returncode}")

@@ -5,7 +5,7 @@ import os
 from dataclasses import replace
 
 from .config import TrainingConfig
-from .pool import PoolShare
+from .pool import PoolShare, check_points
 
 PERIOD_SECONDS = 120.0
 LOSSES = (
@@ -51,6 +51,8 @@ def run(arguments):
     shares = [PoolShare.parse(text) for text in arguments.pool]
     torch.set_num_threads(arguments.threads)
     head = load_head()
+    for share in shares:
+        check_points(share, len(head.point_vertices))
     os.makedirs(arguments.out, exist_ok=True)
     content = former_run(arguments)
     config = config_from(arguments, content, len(head.point_vertices))

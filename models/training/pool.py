@@ -41,6 +41,16 @@ class PoolShare:
         return share
 
 
+def check_points(share, points):
+    """Raise ValueError if a pool was made for a head model with another number of points."""
+    for path in chunk_paths(share.folder)[-1:]:
+        found = open_chunk(path).points.shape[1]
+        if found != points:
+            raise ValueError(
+                f"{path} has {found} points and the head model {points}: render the pool again"
+            )
+
+
 class GrowingPool:
     """The training chunks of one folder that are open just now.
 

@@ -12,6 +12,11 @@ from models.evaluation.predictor import load_predictor
 from models.evaluation.real import box_crops, cut
 from models.reconstruction.config import CROP_SIZE
 
+FACE = {
+    "box": [50, 50, 100, 100],
+    "points68": np.random.default_rng(0).uniform(50, 150, (68, 2)).tolist(),
+}
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
@@ -23,9 +28,7 @@ def weights(tmp_path_factory):
 def test_landmarks_from_boxes(weights, tmp_path, capsys):
     (tmp_path / "img").mkdir()
     cv2.imwrite(str(tmp_path / "img/a.png"), np.full((200, 240, 3), 90, np.uint8))
-    points = np.random.default_rng(0).uniform(50, 150, (68, 2)).tolist()
-    entry = {"faces": [{"box": [50, 50, 100, 100], "points68": points}]}
-    (tmp_path / "labels.json").write_text(json.dumps({"img/a.png": entry}))
+    (tmp_path / "labels.json").write_text(json.dumps({"img/a.png": {"faces": [FACE]}}))
     out = tmp_path / "figures.json"
     words = ["evaluate", "landmarks", str(tmp_path), "--boxes", "--weights", weights]
     assert main([*words, "--json", str(out)]) == 0
@@ -55,12 +58,14 @@ def test_predictor_answers_any_number_of_pictures(weights):
 def test_bad_input_is_one_sentence(weights, tmp_path, capsys):
     empty = str(tmp_path)
     assert main(["evaluate", "landmarks", empty, "--boxes", "--weights", weights]) == 2
+    (tmp_path / "labels.json").write_text(json.dumps({"img/a.png": {"faces": [FACE]}}))
+    assert main(["evaluate", "landmarks", empty, "--weights", weights]) == 2
     assert main(["evaluate", "rendered", empty, "--weights", weights]) == 2
     assert main(["evaluate", "speed", "--weights", str(tmp_path / "none.onnx")]) == 2
     (tmp_path / "bad.onnx").write_text("no model")
     assert main(["evaluate", "speed", "--weights", str(tmp_path / "bad.onnx")]) == 2
     lines = [x for x in capsys.readouterr().err.splitlines() if x.startswith("models evaluate:")]
-    assert len(lines) == 4
+    assert len(lines) == 5
 
 
 @pytest.mark.speed

@@ -107,5 +107,8 @@ def test_labels_are_read_and_predictions_found_by_either_key(tmp_path):
     (tmp_path / "labels.json").write_text('{"img/a.jpg": {}}')
     with pytest.raises(ValueError, match="labelled faces"):
         load_labels(tmp_path)
+    (tmp_path / "labels.json").write_text("{}")
+    with pytest.raises(ValueError, match="no labelled face"):
+        load_labels(tmp_path)
     with pytest.raises(FileNotFoundError):
         load_labels(tmp_path / "none")

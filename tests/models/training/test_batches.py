@@ -14,7 +14,13 @@ from models.training.batches import (
     training_batch,
 )
 from models.training.labels import MirrorTables
-from models.training.pool import RESCAN_SECONDS, GrowingPool, PoolShare, held_out
+from models.training.pool import (
+    RESCAN_SECONDS,
+    GrowingPool,
+    PoolShare,
+    check_points,
+    held_out,
+)
 
 
 class Clock:
@@ -111,3 +117,10 @@ def test_training_batches_keep_labels_on_flipped_and_turned_pictures(pool, head_
             assert np.abs(batch["points"][row][seen]).max() <= 1.0
     assert np.median(found) > 0.8
     assert np.isfinite(batch["rotation"]).all()
+
+
+def test_a_pool_for_another_head_is_refused(pool, head_model):
+    share = PoolShare(str(pool))
+    check_points(share, len(head_model.point_vertices))
+    with pytest.raises(ValueError, match="render the pool again"):
+        check_points(share, len(head_model.point_vertices) + 1)
