@@ -113,11 +113,12 @@ class HatMaker:
         height = rng.uniform(0.028, 0.06)
         slope = rng.uniform(0.0, 0.35)
         level = self.mean[:, 1] - slope * (self.mean[:, 2] + 0.03)
-        inside = (level[self.candidates] > height).all(axis=1)
+        inside = (level[self.candidates] > height).any(axis=1)
         used, index = np.unique(self.candidates[inside], return_inverse=True)
-        thickness = rng.uniform(0.007, 0.014)
+        crown = vertices[used] + normals[used] * rng.uniform(0.007, 0.014)
+        # Vertices below the border are lifted to it, so that it runs straight.
+        crown[:, 1] += np.maximum(height - level[used], 0.0)
         tall = rng.uniform(0.0, 0.35) * np.clip((level[used] - height) / 0.06, 0, 1)
-        crown = vertices[used] + normals[used] * thickness
         crown[:, 1] += tall * np.maximum(vertices[used, 1] - height, 0)
         mesh_points, triangles = [crown], [index.reshape(-1, 3)]
         kind = rng.random()
@@ -138,8 +139,9 @@ def _brim(rng: np.random.Generator, crown: np.ndarray, reach: float) -> tuple[np
     front = crown[crown[:, 2] > centre[2] + 0.7 * radius[2], 1].min()
     back = crown[crown[:, 2] < centre[2], 1].min()
     y = back + (front - back) * (0.5 + 0.5 * np.cos(turn))
-    inner = np.stack([centre[0] + radius[0] * np.sin(turn), y,
-                      centre[2] + radius[2] * np.cos(turn)], axis=1)
+    # The brim begins inside the crown: no gap can open between them.
+    inner = np.stack([centre[0] + 0.93 * radius[0] * np.sin(turn), y,
+                      centre[2] + 0.93 * radius[2] * np.cos(turn)], axis=1)
     wide = rng.uniform(0.045, 0.085)
     flare = np.cos(turn / reach * np.pi / 2) ** 0.6 if reach < np.pi else np.ones_like(turn)
     outer = inner + (wide * flare)[:, None] * np.stack(
@@ -175,9 +177,9 @@ def glasses(rng: np.random.Generator, head: Head, vertices: np.ndarray, eyes: np
     tubes.append(_tube(np.stack([inner[0], (inner[0] + inner[1]) / 2 + lift, inner[1]]), radius))
     for outline, outward, ear in ((left, 1.0, marks[16]), (right, -1.0, marks[0])):
         hinge = outline[np.argmax(outward * outline[:, 0])] + (0, rng.uniform(0, 0.4) * half_height, 0)
-        side = np.array([ear[0] * 1.02 + outward * 0.004, hinge[1], hinge[2] - 0.025])
-        end = np.array([ear[0] * 1.02 + outward * 0.006, ear[1] + 0.008, ear[2] - 0.02])
-        tubes.append(_tube(np.stack([hinge, side, end]), radius))
+        end = np.array([ear[0] * 1.02 + outward * 0.004, ear[1] + 0.008, ear[2] - 0.02])
+        corner = hinge + (outward * 0.003, 0.0, -0.006)
+        tubes.append(_tube(np.stack([hinge, corner, end]), radius))
     points, triangles = _join(tubes)
     frame = Mesh(points, triangles, FRAME, pool.GLASSES)
 

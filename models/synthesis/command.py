@@ -59,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError("--out needs --count, the number of pictures")
     if arguments.photos and not arguments.photos.is_dir():
         raise NotADirectoryError(f"--photos: {arguments.photos} is no folder")
+    if arguments.sheet and arguments.sheet.suffix.lower() != ".png":
+        raise ValueError(f"--sheet writes PNG files, not {arguments.sheet.name}")
     part, parts = _parse_part(arguments.part)
     cv2.setNumThreads(1)
     renderer = make_renderer(arguments.source, arguments.photos, arguments.fits)
@@ -128,8 +130,6 @@ def _write_sheet(renderer: Renderer, arguments: argparse.Namespace) -> None:
     samples = [renderer.sample(sample_rng(arguments.seed, source, 0, position))
                for position in range(SHEET_COLUMNS * SHEET_ROWS)]
     sheet = cv2.cvtColor(draw_sheet(samples), cv2.COLOR_RGB2BGR)
-    if arguments.sheet.suffix.lower() != ".png":
-        raise ValueError(f"--sheet writes PNG files, not {arguments.sheet.name}")
     if not cv2.imwrite(str(arguments.sheet), sheet):
         raise OSError(f"cannot write {arguments.sheet}")
 

@@ -16,16 +16,16 @@ from .shading import _irradiance
 from .skin import CHART_HEIGHT, CHART_WIDTH, chart_coordinates
 
 ROOT_SEED = 31
-SCALP_ROOTS, BEARD_ROOTS = 7000, 5000
+SCALP_ROOTS, BEARD_ROOTS = 9000, 5000
 SCALP_STEPS, BEARD_STEPS = 12, 5
 """Points of a strand."""
 SCALP_LOWEST = -0.11
 """Roots of the scalp lie above this height (m)."""
 
-COLOURS = ((22, 18, 17), (36, 27, 22), (58, 40, 30), (88, 62, 42), (128, 94, 62), (176, 142, 98),
-           (208, 178, 132), (120, 62, 36), (150, 78, 40), (128, 124, 120), (186, 182, 178),
-           (222, 218, 212))
-"""Hair, sRGB."""
+COLOURS = ((22, 18, 17), (36, 27, 22), (58, 42, 32), (88, 64, 46), (124, 94, 66), (164, 132, 94),
+           (190, 162, 122), (112, 62, 40), (124, 120, 116), (170, 167, 163), (205, 202, 198))
+COLOUR_FREQUENCY = (0.22, 0.2, 0.16, 0.1, 0.07, 0.05, 0.04, 0.03, 0.06, 0.04, 0.03)
+"""Hair, sRGB, and how common it is in the pictures."""
 COLOUR_JITTER = 0.15
 
 SKULL_CENTRE = np.array([0.0, 0.012, -0.070])
@@ -86,7 +86,7 @@ class Strands:
 
 def sample_colour(rng: np.random.Generator) -> np.ndarray:
     """Linear albedo (3,) of a person's hair."""
-    srgb = np.array(COLOURS[rng.integers(len(COLOURS))]) / 255.0
+    srgb = np.array(COLOURS[rng.choice(len(COLOURS), p=COLOUR_FREQUENCY)]) / 255.0
     return np.clip(srgb ** 2.2 * np.exp(rng.normal(0, COLOUR_JITTER)
                                         + rng.normal(0, 0.04, 3)), 0.003, 0.8)
 
@@ -159,8 +159,8 @@ class HairGrower:
                        (SKULL_CENTRE * scale).astype(np.float32),
                        (SKULL_RADII * scale).astype(np.float32), np.float32(style.fringe))
         _curl(points, rng, style.curl, style.turns)
-        shade = (0.45 + 0.65 * layerness) * np.exp(rng.normal(0, 0.18, len(keep)))
-        return Strands(points, (colour * shade[:, None]).astype(np.float32), 0.0011)
+        shade = (0.45 + 0.65 * layerness) * np.exp(rng.normal(0, 0.12, len(keep)))
+        return Strands(points, (colour * shade[:, None]).astype(np.float32), 0.0009)
 
     def grow_beard(self, rng: np.random.Generator, length: float, layer: np.ndarray,
                    colour: np.ndarray, vertices: np.ndarray, normals: np.ndarray) -> Strands:

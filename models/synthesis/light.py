@@ -14,7 +14,7 @@ import numpy as np
 
 from models.head import GROUP_NAMES, Head
 
-from .raster import rasterize, vertex_normals
+from .raster import depth_map, vertex_normals
 
 HARMONICS = 9
 LAMBERT = np.array([np.pi] + 3 * [2 * np.pi / 3] + 5 * [np.pi / 4])
@@ -23,7 +23,7 @@ LAMBERT = np.array([np.pi] + 3 * [2 * np.pi / 3] + 5 * [np.pi / 4])
 SKY_DIRECTIONS = 96
 """Directions from which the head's self-shadowing is gathered."""
 TRANSFER_SIDE = 160
-SHADOW_BIAS = 0.004
+SHADOW_BIAS = 0.006
 """Metres that a surface may lie behind the nearest one and still be lit."""
 BODY_SHADE = 0.35
 """What is left of light from steeply below, where shoulders and chest are in its way."""
@@ -166,7 +166,7 @@ def _visible(vertices: np.ndarray, triangles: np.ndarray, direction: np.ndarray)
     scale = 0.48 * TRANSFER_SIDE / np.abs(turned[:, :2] - centre[:2]).max()
     screen = np.concatenate([(turned[:, :2] - centre[:2]) * scale + TRANSFER_SIDE / 2,
                              turned[:, 2:] - centre[2] + 1.0], axis=1)
-    _, _, depth = rasterize(screen, triangles, TRANSFER_SIDE, TRANSFER_SIDE)
+    depth = depth_map(screen, triangles, TRANSFER_SIDE, TRANSFER_SIDE)
     x, y = np.rint(screen[:, :2]).astype(int).T
     return screen[:, 2] < depth[y, x] + SHADOW_BIAS
 
@@ -180,13 +180,15 @@ class ShadowMap:
 
     @staticmethod
     def of(vertices: np.ndarray, triangles: np.ndarray, centre: np.ndarray,
-           direction: np.ndarray) -> ShadowMap:
+           light: Light) -> ShadowMap:
         """Shadows of a mesh (V,3), camera space, around `centre` (3,)."""
-        frame = light_frame(direction)
+        frame = light_frame(light.sun)
         scale = SHADOW_SIDE / (2 * SHADOW_REACH)
         rows = frame * np.array([scale, scale, 1.0])[:, None]
         shift = -rows @ centre + (SHADOW_SIDE / 2, SHADOW_SIDE / 2, 1.0)
         matrix = np.concatenate([rows, shift[:, None]], axis=1).astype(np.float32)
         screen = vertices.astype(np.float32) @ matrix[:, :3].T + matrix[:, 3]
-        _, _, depth = rasterize(screen, triangles, SHADOW_SIDE, SHADOW_SIDE)
+        if not light.sun_colour.any():
+            triangles = triangles[:0]
+        depth = depth_map(screen, triangles, SHADOW_SIDE, SHADOW_SIDE)
         return ShadowMap(depth, matrix)

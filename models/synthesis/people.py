@@ -21,6 +21,7 @@ IDENTITY_SPREAD_RANGE = (0.7, 1.15)
 
 NEUTRAL_PROBABILITY = 0.10
 EMOTION_PROBABILITY = 0.25
+STRENGTH_RANGE = (0.2, 1.5)
 SIDE_JITTER = 0.12
 """Standard deviation of the ratio between the two sides of a nearly symmetric action."""
 ONE_SIDED_PROBABILITY = 0.12
@@ -36,7 +37,7 @@ EXTREME_GAZE_PROBABILITY = 0.2
 CAMERA_GAZE_PROBABILITY = 0.35
 """People often look into the camera, whatever their head does."""
 VERGENCE_SPREAD = 0.02
-BLINK_LOST_LOOKING_DOWN = 0.45
+BLINK_LOST_LOOKING_DOWN = 0.3
 """A lid that follows the eye down is partly closed already: so much less blink closes it."""
 
 _INDEX = {name: position for position, name in enumerate(SHAPE_NAMES)}
@@ -46,8 +47,8 @@ _INDEX = {name: position for position, name in enumerate(SHAPE_NAMES)}
 Action = tuple[float, dict[str, float]]
 
 EYE_ACTIONS: tuple[Action, ...] = (
-    (0.36, {}),
-    (0.14, {"eyeBlink": 1.0}),
+    (0.32, {}),
+    (0.18, {"eyeBlink": 1.1}),
     (0.13, {"eyeBlink": 0.6}),
     (0.10, {"eyeSquint": 1.0}),
     (0.07, {"eyeSquint": 0.9, "cheekSquint": 0.9, "eyeBlink": 0.35}),
@@ -181,7 +182,7 @@ def _act(weights: np.ndarray, actions: tuple[Action, ...], rng: np.random.Genera
     frequency = np.array([action[0] for action in actions])
     shapes = actions[rng.choice(len(actions), p=frequency / frequency.sum())][1]
     # Above one and cut: full strength is common, as in acted and in laughing faces.
-    strength = rng.uniform(0.2, 1.25)
+    strength = rng.uniform(*STRENGTH_RANGE)
     left, right = _sides(rng)
     for name, weight in shapes.items():
         amount = strength * weight * rng.uniform(0.8, 1.2)

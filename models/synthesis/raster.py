@@ -56,6 +56,16 @@ def rasterize(
     return triangle, bary, depth
 
 
+def depth_map(screen: np.ndarray, triangles: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The depth (H,W) float32 alone, as `rasterize` would return it, for shadows."""
+    triangle = np.full((height, width), -1, np.int32)
+    nearness = np.zeros((height, width), np.float32)
+    _fill(np.ascontiguousarray(screen, dtype=np.float32),
+          np.ascontiguousarray(triangles, dtype=np.int32), False, triangle, nearness)
+    with np.errstate(divide="ignore"):
+        return 1.0 / nearness
+
+
 def interpolate(attribute: np.ndarray, triangle: np.ndarray, bary: np.ndarray,
                 triangles: np.ndarray | None = None) -> np.ndarray:
     """Spread an attribute over the pixels: (H,W,C) float32, 0 where there is no triangle.

@@ -18,10 +18,11 @@ from .background import Backdrops
 from .hair import HairGrower, Strands, draw_strands, sample_colour, sample_style
 from .landmarks import project_points
 from .light import Light, ShadowMap, SkyOcclusion, sample_light
+from .noise import fractal_noise
 from .people import Person, sample_person
 from .raster import rasterize, vertex_normals
 from .shading import (
-    ATTRIBUTES, CAVITY, CLOTH, EYE, NORMAL, OCCLUSION, REST, SKIN, TEETH, Look, Surface, commonest,
+    CAVITY, EYE, NORMAL, OCCLUSION, REST, SKIN, TEETH, VERTEX_ATTRIBUTES, Look, Surface, commonest,
     develop, scene_linear, shade,
 )
 from .skin import Skin, SkinPainter, to_linear
@@ -31,19 +32,25 @@ SUPERSAMPLING = 2
 """Pixels per side of a picture's pixel, for smooth edges."""
 SEGMENTATION_FACTOR = SUPERSAMPLING * pool.IMAGE_SIDE // pool.SEGMENTATION_SIDE
 
-EXPOSURE_RANGE = (0.5, 1.0)
-"""What white paper under the face's mean light would reach of display white, drawn log-uniformly."""
-VISIBLE_SLACK = 0.006
+EXPOSURE_RANGE = (0.55, 1.1)
+"""What white paper under the face's mean light would reach of display white, drawn log-uniformly,
+beside skin of MIDDLE_TONE."""
+MIDDLE_TONE, TONE_COMPENSATION = 0.35, 0.3
+"""Cameras lighten dark faces and darken pale ones: by their albedo over this one, to this power."""
+VISIBLE_SLACK = 0.004
 """Metres that a point may lie behind the nearest surface and still count as seen: the surface is
 sampled at pixel centres, and slopes."""
 
-HAIRLESS_PROBABILITY = 0.10
+HAIRLESS_PROBABILITY = 0.07
 CROPPED_PROBABILITY = 0.18
 HAT_PROBABILITY = 0.12
 GLASSES_PROBABILITY = 0.20
-BEARD_SHADOW_PROBABILITY = 0.35
+BEARD_SHADOW_PROBABILITY = 0.28
 LONG_BEARD_PROBABILITY = 0.12
 LASH_OPACITY = 0.75
+PHOTOGRAPHED_CLOTH_PROBABILITY = 0.5
+STRIPE_PROBABILITY = 0.2
+CLOTH_SIDE = 128
 
 IRIS_COLOURS = ((52, 32, 20), (70, 44, 26), (96, 64, 36), (104, 92, 56), (84, 108, 84), (96, 128, 150),
                 (120, 146, 162), (90, 96, 100))
@@ -108,8 +115,8 @@ class PeopleRenderer:
             eyes = bones[[BONE_NAMES.index("eye.L"), BONE_NAMES.index("eye.R")]]
             worn = glasses(rng, head, vertices, eyes)
             meshes.append(worn.frame)
-        return Scene(person, vertices, normals, view, skin, _sample_look(rng, person.expression),
-                     sample_light(rng), meshes, strands, worn)
+        return Scene(person, vertices, normals, view, skin, self._look(rng), sample_light(rng),
+                     meshes, strands, worn)
 
     def _skin_and_hair(self, rng, person, hair, age, vertices, normals):
         """The painted skin, and the strands that grow from it."""
@@ -134,15 +141,47 @@ class PeopleRenderer:
                              (beard_layer, beard), (scalp_layer, scalp))
         return skin, strands
 
+    def _look(self, rng: np.random.Generator) -> Look:
+        """Eyes, teeth and cloth of one person."""
+        brown = rng.random() < 0.5
+        iris = np.array(IRIS_COLOURS[rng.integers(3 if brown else len(IRIS_COLOURS))])
+        iris_angle = rng.uniform(*IRIS_ANGLE_RANGE)
+        return Look(
+            iris=to_linear(np.clip(iris * rng.uniform(0.8, 1.25) + rng.normal(0, 5, 3), 5, 220)),
+            sclera=np.array([0.62, 0.56, 0.52]) * rng.uniform(0.75, 1.15),
+            iris_angle=iris_angle, pupil_angle=iris_angle * rng.uniform(*PUPIL_SHARE_RANGE),
+            mouth_light=rng.uniform(0.55, 1.0),
+            teeth=np.array([0.66, 0.60, 0.48]) * rng.uniform(0.7, 1.15),
+            cloth=self._cloth(rng), hat=to_linear(_cloth_colour(rng)),
+            frame=to_linear(_cloth_colour(rng)) * 0.5)
+
+    def _cloth(self, rng: np.random.Generator) -> np.ndarray:
+        """A picture of cloth (side,side,4) float32, linear: photographed, or plain and striped."""
+        cloth = np.ones((CLOTH_SIDE, CLOTH_SIDE, 4), np.float32)
+        if self.backdrops.bank and rng.random() < PHOTOGRAPHED_CLOTH_PROBABILITY:
+            cloth[..., :3] = scene_linear(self.backdrops.photograph(rng, CLOTH_SIDE, 0.0))
+            return cloth
+        cloth[..., :3] = to_linear(_cloth_colour(rng))
+        second = to_linear(_cloth_colour(rng))
+        for axis in (0, 1):
+            if rng.random() < STRIPE_PROBABILITY:
+                period = int(rng.integers(4, 24))
+                striped = np.arange(CLOTH_SIDE) % period < rng.integers(1, period)
+                rows = cloth if axis else cloth.swapaxes(0, 1)
+                rows[striped, :, :3] = (rows[striped, :, :3] + second) / 2
+        cloth[..., :3] *= np.exp(0.08 * fractal_noise(rng, CLOTH_SIDE, CLOTH_SIDE, 20, 2))[..., None]
+        return cloth
+
     def render(self, scene: Scene, backdrop: np.ndarray, rng: np.random.Generator) -> pool.Sample:
         """Render a composed scene before a backdrop (side,side,3) uint8."""
         view = scene.view.enlarged(SUPERSAMPLING)
         surface, camera, screen = self._rasterize(scene, view)
         shadow = ShadowMap.of(camera, surface.triangles, camera[:len(scene.vertices)].mean(axis=0),
-                              scene.light.sun)
+                              scene.light)
         linear, classes, brightness = shade(surface, scene.skin, scene.look, scene.light, shadow,
                                             view.intrinsics)
-        exposure = np.exp(rng.uniform(*np.log(EXPOSURE_RANGE))) / max(brightness, 1e-3)
+        exposure = (np.exp(rng.uniform(*np.log(EXPOSURE_RANGE))) / max(brightness, 1e-3)
+                    * (MIDDLE_TONE / scene.skin.tone.mean()) ** TONE_COMPENSATION)
         _expose(linear, surface.triangle, np.float32(exposure), scene_linear(backdrop), SUPERSAMPLING)
         depth = surface.depth
         self._blend_lashes(screen, linear, depth, exposure)
@@ -179,7 +218,7 @@ class PeopleRenderer:
             label.append(np.full(len(worn.triangles), worn.label, np.uint8))
             offset += len(worn.vertices)
         triangles = np.concatenate(triangles)
-        attributes = np.empty((len(vertices), ATTRIBUTES), np.float32)
+        attributes = np.empty((len(vertices), VERTEX_ATTRIBUTES), np.float32)
         rotation = view.rotation.astype(np.float32)
         attributes[:count, NORMAL:NORMAL + 3] = scene.normals @ rotation.T
         attributes[:count, REST:REST + 3] = mesh.rest
@@ -249,24 +288,6 @@ def _lash_opacity(head: Head, lashes: np.ndarray) -> np.ndarray:
     return opacity
 
 
-def _sample_look(rng: np.random.Generator, expression: np.ndarray) -> Look:
-    """Eyes, teeth and cloth of one person."""
-    brown = rng.random() < 0.5
-    iris = np.array(IRIS_COLOURS[rng.integers(3 if brown else len(IRIS_COLOURS))])
-    iris_angle = rng.uniform(*IRIS_ANGLE_RANGE)
-    cloth = to_linear(_cloth_colour(rng))
-    pattern = rng.random()
-    stripes = (rng.uniform(150, 600) * (pattern < 0.2), rng.uniform(150, 600) * (0.12 < pattern < 0.3))
-    return Look(
-        iris=to_linear(np.clip(iris * rng.uniform(0.8, 1.25) + rng.normal(0, 5, 3), 5, 220)),
-        sclera=np.array([0.62, 0.56, 0.52]) * rng.uniform(0.75, 1.15),
-        iris_angle=iris_angle, pupil_angle=iris_angle * rng.uniform(*PUPIL_SHARE_RANGE),
-        mouth_light=rng.uniform(0.55, 1.0),
-        teeth=np.array([0.66, 0.60, 0.48]) * rng.uniform(0.7, 1.15),
-        cloth=cloth, cloth_second=to_linear(_cloth_colour(rng)), cloth_pattern=stripes,
-        hat=to_linear(_cloth_colour(rng)), frame=to_linear(_cloth_colour(rng)) * 0.5)
-
-
 def _cloth_colour(rng: np.random.Generator) -> np.ndarray:
     """sRGB: white, black, grey and blue are commonest."""
     kind = rng.random()
@@ -276,7 +297,7 @@ def _cloth_colour(rng: np.random.Generator) -> np.ndarray:
         return np.clip(rng.normal(40, 18) + rng.normal(0, 6, 3), 5, 255)
     if kind < 0.65:
         return np.clip(np.array([50, 65, 110]) + rng.normal(0, 25, 3), 5, 255)
-    return rng.uniform(15, 230, 3)
+    return np.clip(rng.uniform(20, 220) + rng.normal(0, 35, 3), 8, 245)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

@@ -16,12 +16,23 @@ from .skin import Skin
 SKIN, EYE, CAVITY, TEETH, CLOTH, HAT, FRAME = range(7)
 """Materials of triangles."""
 
-# Columns of the attributes of a vertex.
-NORMAL, REST, OCCLUSION, ATTRIBUTES = 0, 3, 6, 7
+# Columns of the attributes of a vertex, then those that are added for a place.
+NORMAL, REST, OCCLUSION, VERTEX_ATTRIBUTES = 0, 3, 6, 7
+CHART, ATTRIBUTES = 7, 9
+
+BLOCK_STEP = 0.008
+"""Depth (m) within a 2x2 block beyond which its pixels are coloured one by one."""
 
 WRAP = np.array([0.28, 0.12, 0.07])
 """How far light creeps round the terminator in red, green and blue, by scattering under the skin."""
-FRESNEL_SKIN = 0.035
+FRESNEL = 0.035
+"""Reflectance of skin and of wet surfaces at normal incidence."""
+LID_SHADOW = 0.0035
+"""Metres below the lid at which its shadow on the eye has faded to a third."""
+LIPS_FRONT, MOUTH_DEPTH = 0.026, 0.014
+"""z (m, head space) of the lips, and how far behind it light falls to a third."""
+CLOTH_REPEATS = 2.5
+"""Copies of the cloth's picture per metre."""
 BUMP_STEP = 1.2
 """Distance (texels) between the heights whose difference tilts the normal."""
 
@@ -57,8 +68,8 @@ class Look:
     """Colours of everything that is not skin, linear.
 
     iris, sclera (3,); iris_angle, pupil_angle: half angles (rad) seen from the eyeball's centre;
-    mouth_light 0…1: how much light enters the mouth. cloth, cloth_second, hat, frame (3,);
-    cloth_pattern: stripes per metre across and along (0: plain).
+    mouth_light 0…1: how much light enters the mouth. hat, frame (3,). cloth (h,w,4) float32: a
+    picture of the cloth, linear; the fourth channel is unused.
     """
 
     iris: np.ndarray
@@ -68,16 +79,13 @@ class Look:
     mouth_light: float
     teeth: np.ndarray
     cloth: np.ndarray
-    cloth_second: np.ndarray
-    cloth_pattern: tuple[float, float]
     hat: np.ndarray
     frame: np.ndarray
 
     def packed(self) -> np.ndarray:
         """Rows of four numbers for the kernel."""
         rows = [(*self.iris, self.iris_angle), (*self.sclera, self.pupil_angle),
-                (*self.teeth, self.mouth_light), (*self.cloth, self.cloth_pattern[0]),
-                (*self.cloth_second, self.cloth_pattern[1]), (*self.hat, 0.0), (*self.frame, 0.0)]
+                (*self.teeth, self.mouth_light), (*self.hat, 0.0), (*self.frame, 0.0)]
         return np.array(rows, np.float32)
 
 
@@ -91,7 +99,7 @@ def shade(surface: Surface, skin: Skin, look: Look, light: Light, shadow: Shadow
     lens = np.array([intrinsics[0, 0], intrinsics[0, 2], intrinsics[1, 2]], np.float32)
     return _shade(
         surface.triangle, surface.bary, surface.depth, surface.triangles, surface.vertex,
-        surface.corner_uv, surface.material, surface.label, skin.albedo,
+        surface.corner_uv, surface.material, surface.label, skin.albedo, look.cloth,
         np.array([skin.roughness, skin.shine], np.float32), look.packed(), harmonics,
         light.sun.astype(np.float32), light.sun_colour.astype(np.float32), shadow.depth,
         shadow.matrix, np.float32(light.softness), lens, WRAP.astype(np.float32))
@@ -158,8 +166,9 @@ def _height(texture, u, v):
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _shade(triangle, bary, depth, triangles, vertex, corner_uv, material, label, skin_map, gloss,
-           look, harmonics, sun, sun_colour, shadow, to_light, softness, lens, wrap):
+def _shade(triangle, bary, depth, triangles, vertex, corner_uv, material, label, skin_map, cloth_map,
+           gloss, look, harmonics, sun, sun_colour, shadow, to_light, softness, lens, wrap):
+    """Colour blocks of 2x2 pixels: once where one smooth material fills the block, else each pixel."""
     height, width = triangle.shape
     out = np.zeros((height, width, 3), np.float32)
     classes = np.zeros((height, width), np.uint8)
@@ -168,120 +177,157 @@ def _shade(triangle, bary, depth, triangles, vertex, corner_uv, material, label,
     # Rows since the lid above, for the shadow that lids and lashes cast on the eye.
     below_lid = np.zeros(width, np.float32)
     light_sum, light_count = 0.0, 0
-    exponent = 2.0 / gloss[0] ** 4 - 2.0
-    spread = (exponent + 8.0) / 8.0
-    has_sun = sun_colour[0] + sun_colour[1] + sun_colour[2] > 0
-    texel_u, texel_v = BUMP_STEP / skin_map.shape[1], BUMP_STEP / skin_map.shape[0]
-    for y in range(height):
-        for x in range(width):
-            index = triangle[y, x]
-            if index < 0:
-                below_lid[x] = 0
-                continue
-            kind = material[index]
-            classes[y, x] = label[index]
-            a, b, c = triangles[index, 0], triangles[index, 1], triangles[index, 2]
-            wa, wb, wc = bary[y, x, 0], bary[y, x, 1], bary[y, x, 2]
-            for k in range(ATTRIBUTES):
-                value[k] = wa * vertex[a, k] + wb * vertex[b, k] + wc * vertex[c, k]
-            z = depth[y, x]
-            px, py = (x - lens[1]) / lens[0] * z, (y - lens[2]) / lens[0] * z
-            away = np.sqrt(px * px + py * py + z * z)
-            vx, vy, vz = -px / away, -py / away, -z / away
-            nx, ny, nz = value[0], value[1], value[2]
-            length = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-12)
-            nx *= length
-            ny *= length
-            nz *= length
-            facing = nx * vx + ny * vy + nz * vz
-            if facing < 0 and kind >= CLOTH:
-                nx, ny, nz, facing = -nx, -ny, -nz, -facing
-            occlusion = value[OCCLUSION]
-            if kind != EYE:
-                below_lid[x] = 0
-            shine, power, normaliser = 0.0, exponent, spread
-            if kind == SKIN:
-                u = (wa * corner_uv[index, 0, 0] + wb * corner_uv[index, 1, 0]
-                     + wc * corner_uv[index, 2, 0])
-                v = (wa * corner_uv[index, 0, 1] + wb * corner_uv[index, 1, 1]
-                     + wc * corner_uv[index, 2, 1])
-                _fetch(skin_map, u, v, colour)
-                # Height differences are in mm per step of about as many mm.
-                slope_u = (_height(skin_map, u + texel_u, v) - colour[3]) / BUMP_STEP
-                slope_v = (_height(skin_map, u, v + texel_v) - colour[3]) / BUMP_STEP
-                # On an upright face u runs to the picture's right and v down.
-                nx -= slope_u
-                ny -= slope_v
-                length = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
-                nx *= length
-                ny *= length
-                nz *= length
-                shine = gloss[1]
-            elif kind == EYE:
-                below_lid[x] += 1
-                _eye(value, look, colour)
-                lid = below_lid[x] * z / lens[0] / 0.0035
-                occlusion = 0.95 - 0.6 * np.exp(-lid)
-                shine, power, normaliser = 2.5, 300.0, 38.0
-            elif kind == CAVITY or kind == TEETH:
-                _mouth(value, look, kind == TEETH, colour)
-                inward = max(0.0, 0.026 - value[REST + 2])
-                occlusion = look[2, 3] * np.exp(-inward / 0.014)
-                shine, power, normaliser = 1.2, 60.0, 8.5
-            elif kind == CLOTH:
-                _cloth(value, look, colour)
-                fold = np.sin(value[REST] * 47 + 3 * np.sin(value[REST + 1] * 39)) * 0.25
-                nx += fold
-                length = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
-                nx *= length
-                ny *= length
-                nz *= length
-                occlusion = 0.85
-            elif kind == HAT:
-                for k in range(3):
-                    colour[k] = look[5, k] * (0.9 + 0.1 * np.sin(value[REST] * 900)
-                                              * np.sin(value[REST + 1] * 900))
-                occlusion = 0.9
-            else:
-                for k in range(3):
-                    colour[k] = look[6, k]
-                occlusion = 0.9
-                shine, power, normaliser = 3.0, 120.0, 16.0
-
-            toward = nx * sun[0] + ny * sun[1] + nz * sun[2]
-            open_share = 0.0
-            if has_sun and toward > -0.3:
-                lx = to_light[0, 0] * px + to_light[0, 1] * py + to_light[0, 2] * z + to_light[0, 3]
-                ly = to_light[1, 0] * px + to_light[1, 1] * py + to_light[1, 2] * z + to_light[1, 3]
-                lz = to_light[2, 0] * px + to_light[2, 1] * py + to_light[2, 2] * z + to_light[2, 3]
-                # Pulled towards the lamp: curved surfaces must not shadow themselves.
-                open_share = _lit(shadow, lx, ly, lz - 0.003, softness)
-                if kind == CAVITY or kind == TEETH:
-                    open_share *= look[2, 3]
-            mirror = 0.0
-            if open_share > 0 and shine > 0:
-                hx, hy, hz = sun[0] + vx, sun[1] + vy, sun[2] + vz
-                length = 1.0 / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
-                half = max(0.0, (nx * hx + ny * hy + nz * hz) * length)
-                mirror = (shine * FRESNEL_SKIN * normaliser * half ** power * max(toward, 0.0)
-                          * open_share)
-            grazing = (1.0 - min(max(facing, 0.0), 1.0)) ** 4
-            gleam = shine * FRESNEL_SKIN * (1.0 + 5.0 * grazing) * occlusion
-            rx, ry, rz = (2 * facing * nx - vx, 2 * facing * ny - vy, 2 * facing * nz - vz)
-            brightness = 0.0
-            for k in range(3):
-                soft = wrap[k] if kind == SKIN else 0.0
-                direct = max(0.0, (toward + soft) / (1.0 + soft))
-                # Where the lamp grazes, scattering also blurs the shadow map's edge.
-                received = (max(0.0, _irradiance(harmonics, nx, ny, nz, k)) * occlusion
-                            + sun_colour[k] * direct * open_share)
-                brightness += received
-                out[y, x, k] = (colour[k] * received + sun_colour[k] * mirror
-                                + gleam * max(0.0, _irradiance(harmonics, rx, ry, rz, k)))
-            if kind == SKIN:
-                light_sum += brightness / 3
-                light_count += 1
+    for top in range(0, height, 2):
+        for left in range(0, width, 2):
+            whole = _is_uniform(triangle, depth, material, label, corner_uv, top, left)
+            value[:] = 0
+            for corner in range(4):
+                y, x = top + (corner >> 1), left + (corner & 1)
+                index = triangle[y, x]
+                if index < 0:
+                    below_lid[x] = 0
+                    continue
+                classes[y, x] = label[index]
+                kind = material[index]
+                below_lid[x] = below_lid[x] + 1 if kind == EYE else 0
+                if not whole:
+                    value[:] = 0
+                _gather(value, triangles, vertex, corner_uv, index, bary, y, x)
+                if whole:
+                    if corner < 3:
+                        continue
+                    for k in range(ATTRIBUTES):
+                        value[k] *= 0.25
+                    z = 0.25 * (depth[top, left] + depth[top, left + 1] + depth[top + 1, left]
+                                + depth[top + 1, left + 1])
+                    sight_x, sight_y = left + 0.5, top + 0.5
+                else:
+                    z, sight_x, sight_y = depth[y, x], x, y
+                brightness = _point(
+                    kind, value, sight_x, sight_y, z, below_lid[x], skin_map, cloth_map, gloss,
+                    look, harmonics, sun, sun_colour, shadow, to_light, softness, lens, wrap, colour)
+                if whole:
+                    for k in range(3):
+                        out[top, left, k] = out[top, left + 1, k] = colour[k]
+                        out[top + 1, left, k] = out[top + 1, left + 1, k] = colour[k]
+                else:
+                    for k in range(3):
+                        out[y, x, k] = colour[k]
+                if kind == SKIN:
+                    light_sum += brightness
+                    light_count += 1
     return out, classes, light_sum / max(1, light_count)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _is_uniform(triangle, depth, material, label, corner_uv, top, left):
+    """Whether one smooth material and one surface without a step fills a block."""
+    first = triangle[top, left]
+    if first < 0 or top + 1 >= triangle.shape[0] or left + 1 >= triangle.shape[1]:
+        return False
+    kind = material[first]
+    if kind != SKIN and kind != CLOTH and kind != HAT:
+        return False
+    near = depth[top, left]
+    far = near
+    for corner in range(1, 4):
+        y, x = top + (corner >> 1), left + (corner & 1)
+        index = triangle[y, x]
+        if index < 0 or material[index] != kind or label[index] != label[first]:
+            return False
+        # Neighbours across the chart's seam do not average.
+        if abs(corner_uv[index, 0, 0] - corner_uv[first, 0, 0]) > 0.5:
+            return False
+        near, far = min(near, depth[y, x]), max(far, depth[y, x])
+    return far - near < BLOCK_STEP
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _gather(value, triangles, vertex, corner_uv, index, bary, y, x):
+    """Add the interpolated attributes of one pixel to value."""
+    a, b, c = triangles[index, 0], triangles[index, 1], triangles[index, 2]
+    wa, wb, wc = bary[y, x, 0], bary[y, x, 1], bary[y, x, 2]
+    for k in range(VERTEX_ATTRIBUTES):
+        value[k] += wa * vertex[a, k] + wb * vertex[b, k] + wc * vertex[c, k]
+    for k in range(2):
+        value[CHART + k] += (wa * corner_uv[index, 0, k] + wb * corner_uv[index, 1, k]
+                             + wc * corner_uv[index, 2, k])
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, harmonics, sun,
+           sun_colour, shadow, to_light, softness, lens, wrap, colour):
+    """Colour (three of four numbers) of one place; returns the light on it, over pi."""
+    px, py = (x - lens[1]) / lens[0] * z, (y - lens[2]) / lens[0] * z
+    away = 1.0 / np.sqrt(px * px + py * py + z * z)
+    vx, vy, vz = -px * away, -py * away, -z * away
+    nx, ny, nz = value[NORMAL], value[NORMAL + 1], value[NORMAL + 2]
+    if kind >= CLOTH and nx * vx + ny * vy + nz * vz < 0:
+        nx, ny, nz = -nx, -ny, -nz
+    occlusion = value[OCCLUSION]
+    shine, power = 0.0, 2.0 / gloss[0] ** 4 - 2.0
+    if kind == SKIN:
+        u, v = value[CHART], value[CHART + 1]
+        _fetch(skin_map, u, v, colour)
+        # Height differences are in mm per step of about as many mm. On an upright face u runs
+        # to the picture's right and v down.
+        nx -= (_height(skin_map, u + BUMP_STEP / skin_map.shape[1], v) - colour[3]) / BUMP_STEP
+        ny -= (_height(skin_map, u, v + BUMP_STEP / skin_map.shape[0]) - colour[3]) / BUMP_STEP
+        shine = gloss[1]
+    elif kind == EYE:
+        _eye(value, look, colour)
+        occlusion = 0.95 - 0.6 * np.exp(-lid_rows * z / lens[0] / LID_SHADOW)
+        shine, power = 2.5, 300.0
+    elif kind == CAVITY or kind == TEETH:
+        _mouth(value, look, kind == TEETH, colour)
+        inward = max(0.0, LIPS_FRONT - value[REST + 2])
+        occlusion = look[2, 3] * np.exp(-inward / MOUTH_DEPTH)
+        shine, power = 1.2, 60.0
+    elif kind == CLOTH:
+        _fetch(cloth_map, value[REST] * CLOTH_REPEATS, 0.5 + value[REST + 1] * CLOTH_REPEATS, colour)
+        nx += 0.25 * np.sin(value[REST] * 47 + 3 * np.sin(value[REST + 1] * 39))
+        occlusion = 0.85
+    else:
+        row = 3 if kind == HAT else 4
+        for k in range(3):
+            colour[k] = look[row, k]
+        occlusion = 0.9
+        shine, power = (0.0, 1.0) if kind == HAT else (3.0, 120.0)
+    length = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-12)
+    nx *= length
+    ny *= length
+    nz *= length
+    facing = nx * vx + ny * vy + nz * vz
+    toward = nx * sun[0] + ny * sun[1] + nz * sun[2]
+    open_share = 0.0
+    if toward > -0.3 and sun_colour[1] > 0:
+        lx = to_light[0, 0] * px + to_light[0, 1] * py + to_light[0, 2] * z + to_light[0, 3]
+        ly = to_light[1, 0] * px + to_light[1, 1] * py + to_light[1, 2] * z + to_light[1, 3]
+        lz = to_light[2, 0] * px + to_light[2, 1] * py + to_light[2, 2] * z + to_light[2, 3]
+        open_share = _lit(shadow, lx, ly, lz, softness)
+        if kind == CAVITY or kind == TEETH:
+            open_share *= look[2, 3]
+    mirror = 0.0
+    if open_share > 0 and shine > 0 and toward > 0:
+        hx, hy, hz = sun[0] + vx, sun[1] + vy, sun[2] + vz
+        half = (nx * hx + ny * hy + nz * hz) / np.sqrt(hx * hx + hy * hy + hz * hz + 1e-9)
+        if half > 0.3:
+            # Normalised Blinn-Phong.
+            mirror = shine * FRESNEL * (power + 8.0) / 8.0 * half ** power * toward * open_share
+    grazing = (1.0 - min(max(facing, 0.0), 1.0)) ** 4
+    gleam = shine * FRESNEL * (1.0 + 5.0 * grazing) * occlusion
+    rx, ry, rz = 2 * facing * nx - vx, 2 * facing * ny - vy, 2 * facing * nz - vz
+    brightness = 0.0
+    for k in range(3):
+        soft = wrap[k] if kind == SKIN else 0.0
+        direct = max(0.0, (toward + soft) / (1.0 + soft)) * open_share
+        received = (max(0.0, _irradiance(harmonics, nx, ny, nz, k)) * occlusion
+                    + sun_colour[k] * direct)
+        brightness += received
+        colour[k] = colour[k] * received + sun_colour[k] * mirror
+        if gleam > 0:
+            colour[k] += gleam * max(0.0, _irradiance(harmonics, rx, ry, rz, k))
+    return brightness / 3
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
@@ -320,18 +366,6 @@ def _mouth(value, look, teeth, colour):
     tone = 1.0 - 0.45 * min(max((gap - 0.42) * 14, 0.0), 1.0)
     for k in range(3):
         colour[k] = look[2, k] * tone
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _cloth(value, look, colour):
-    """Plain, striped or checked cloth."""
-    mix = 0.0
-    if look[3, 3] > 0:
-        mix += 0.5 if np.sin(value[REST] * look[3, 3]) > 0.4 else 0.0
-    if look[4, 3] > 0:
-        mix += 0.5 if np.sin(value[REST + 1] * look[4, 3]) > 0.4 else 0.0
-    for k in range(3):
-        colour[k] = look[3, k] * (1 - mix) + look[4, k] * mix
 
 
 @cache

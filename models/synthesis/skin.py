@@ -28,12 +28,17 @@ FRONT_ANGLE = np.deg2rad(100.0)
 """Azimuth up to which the chart is evenly spaced; the back of the head is compressed."""
 BACK_COMPRESSION = 4.0
 
+EAR_MARKS = ((36, 31), (45, 35))
+"""The right and the left ear take their colour from between these iBUG points."""
+EAR_SCALE = 0.3
+
 LAYER_SEED = 20
 TEXEL_SIZE = (CHART_TOP - CHART_BOTTOM) / CHART_HEIGHT
 
 # sRGB colours of skin, lightest to darkest.
 TONES = ((246, 216, 194), (236, 196, 168), (224, 178, 146), (206, 154, 118), (184, 130, 94),
          (156, 104, 72), (122, 78, 54), (88, 54, 38), (60, 38, 28))
+ROUGHNESS_RANGE, SHINE_RANGE = (0.38, 0.62), (0.15, 1.0)
 TONE_JITTER = 0.10
 """Standard deviation of the log brightness around the tone, and, smaller, of its hue."""
 
@@ -68,6 +73,13 @@ class Chart:
         corners = uv[head.triangles]
         far = corners[:, :, 0].max(axis=1) - corners[:, :, 0].min(axis=1) > 0.5
         corners[far, :, 0] += corners[far, :, 0] < 0.5
+        # Ears stand before the hair in the chart; they take their skin from the cheek instead.
+        ears = head.group[head.triangle_quad] == GROUP_NAMES.index("ears")
+        left = head.mean[head.triangles, 0].mean(axis=1) > 0
+        for chosen, marks in ((ears & ~left, EAR_MARKS[0]), (ears & left, EAR_MARKS[1])):
+            place = uv[head.points68[list(marks)]].mean(axis=0)
+            offset = corners[chosen] - corners[chosen].mean(axis=(0, 1))
+            corners[chosen] = place + EAR_SCALE * offset
         marks = uv[head.points68] * (CHART_WIDTH, CHART_HEIGHT) - 0.5
         return Chart(np.ascontiguousarray(corners, np.float32), marks)
 
@@ -157,7 +169,7 @@ class SkinPainter:
         index = np.array([layer for layer, _ in weights], np.int64)
         amount = np.array([colour for _, colour in weights], np.float32) / 127.0
         albedo = _compose(self.layers.maps, index, amount, tone_log.astype(np.float32))
-        return Skin(albedo, np.exp(tone_log), rng.uniform(0.28, 0.55), rng.uniform(0.3, 1.6))
+        return Skin(albedo, np.exp(tone_log), rng.uniform(*ROUGHNESS_RANGE), rng.uniform(*SHINE_RANGE))
 
     def _paint_lips(self, rng, tone_log, paleness, add) -> None:
         """Natural lips are redder than the skin around them; lipstick covers that."""
@@ -421,8 +433,9 @@ def _scalp(rng, marks):
     # Behind the temples the line falls to the nape.
     line = np.where(reach > 0.95, line + (reach - 0.95) * CHART_HEIGHT * 1.2, line)
     line = np.minimum(line, marks[2, 1])
-    edge = 3 * smooth_noise(rng, CHART_HEIGHT, CHART_WIDTH, 40)
-    soft = rng.uniform(3.0, 9.0)
+    edge = (2 * smooth_noise(rng, CHART_HEIGHT, CHART_WIDTH, 40)
+            + 3 * smooth_noise(rng, CHART_HEIGHT, CHART_WIDTH, 140))
+    soft = rng.uniform(5.0, 16.0)
     return np.clip((line + edge - y) / soft + 0.5, 0, 1) * _speckle(rng, 150, 0.6, 1.1)
 
 
