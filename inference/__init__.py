@@ -1,4 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mien's runner: from footage of a face to a take, in its own process."""
 
+import os
+
+# The solve's matrices are small: threads of BLAS would only take turns with the network's and the
+# decoder's. Numpy reads this once, when it is first imported; whoever sets it knows better.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 __version__ = "0.1.0"

@@ -31,7 +31,8 @@ def stretches(found: np.ndarray, time: np.ndarray) -> list[Stretch]:
     seen = np.flatnonzero(found)
     if not len(seen):
         return []
-    breaks = np.flatnonzero(np.diff(time[seen]) > LONGEST_BRIDGE + np.median(np.diff(time)))
+    unseen = np.diff(time[seen]) * (1 - 1 / np.diff(seen))  # the step to the next frame is none
+    breaks = np.flatnonzero(unseen > LONGEST_BRIDGE)
     starts = np.concatenate([seen[:1], seen[breaks + 1]])
     stops = np.concatenate([seen[breaks], seen[-1:]]) + 1
     return [Stretch(int(start), int(stop)) for start, stop in zip(starts, stops, strict=True)]

@@ -22,7 +22,7 @@ from scipy.linalg import solveh_banded
 STILL_SPAN = 0.25
 """Seconds: where nothing moves, the smoother's time constant, (penalty)^(1/4) frames."""
 
-ALLOWED_MISFIT = 1.5
+ALLOWED_MISFIT = 2.0
 """What the smoother may take away, as mean square over the noise's variance, before it gives way:
 noise alone scatters around 1 within a window."""
 
@@ -68,26 +68,26 @@ def smooth(values: np.ndarray, weight: np.ndarray, time: np.ndarray, noise: Nois
         (T, C) float64.
     """
     values = np.asarray(values, np.float64)
-    if len(values) < 3:
+    if len(values) < len(WINDOW):
         return _filled(values, weight)
     interval = float(np.median(np.diff(time)))
     difference = second_difference(time / interval)
     level = np.clip(noise_level(values, weight), noise.least, noise.most)
-    weight = np.maximum(weight, SMALLEST_WEIGHT)
+    certainty, weight = weight, np.maximum(weight, SMALLEST_WEIGHT)
     strongest = (STILL_SPAN / interval) ** 4
     penalty = np.full(len(values) - 2, strongest)
     for _ in range(ROUNDS):
         smoothed = penalised_fit(values, weight, difference, penalty)
-        misfit = _local_mean(((values - smoothed) / level) ** 2, weight)[1:-1]
+        misfit = _local_misfit(((values - smoothed) / level) ** 2, certainty)[1:-1]
         penalty = penalty * (ALLOWED_MISFIT / np.maximum(misfit, WEAKEST)) ** ADAPTATION
         penalty = np.clip(penalty, WEAKEST, strongest)
     return penalised_fit(values, weight, difference, penalty)
 
 
-def _local_mean(squares: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(T,) mean of squares (T, C) over channels and, weighted by certainty, over the window."""
-    total = np.convolve(squares.mean(axis=1) * weight, WINDOW, mode="same")
-    return total / np.convolve(weight, WINDOW, mode="same")
+def _local_misfit(misfit: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(T,) mean of misfits (T, C) over channels and the window, counted by their certainty."""
+    total = np.convolve(misfit.mean(axis=1) * weight, WINDOW, mode="same")
+    return total / np.convolve(np.ones(len(weight)), WINDOW, mode="same")
 
 
 def second_difference(time: np.ndarray) -> np.ndarray:
@@ -123,7 +123,7 @@ def noise_level(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def _filled(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Clips too short for an acceleration: as they are, unseen rows taken from the surest one."""
+    """Clips too short to judge motion: as they are, unseen rows taken from the surest one."""
     return np.where((weight > 0)[:, None], values, values[np.argmax(weight)])
 
 

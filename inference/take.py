@@ -151,7 +151,7 @@ def read_take(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays.pop("header").tobytes().decode())
-    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         raise TakeError(f"{path} is not a take, or it is damaged.") from error
     if header.get("format") != FORMAT:
         raise TakeError(f"{path} is not a take.")

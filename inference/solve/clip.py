@@ -14,9 +14,10 @@ from inference.solve.camera import Camera
 from inference.solve.evidence import Evidence, gather
 from inference.solve.expression import fit_expression
 from inference.solve.identity import key_frames, mean_identity, refine_identity
-from inference.solve.motion import Motion, Quality
+from inference.solve.motion import LOOKS, Motion, Quality
 from inference.solve.performance import Performance
 from inference.solve.pose import Pose, fit_pose, initial_pose
+from models.head import look_weights
 
 IDENTITY_ROUNDS = 2
 """How often identity and key frames take turns; a third changes no point by 0.1 mm."""
@@ -40,7 +41,8 @@ def solve_clip(
         raise NoFaceError("No face was found in any frame.")
     camera = camera or Camera.of_picture(observations.width, observations.height)
     evidence = gather(observations, camera)
-    prior = observations.expression[found].astype(np.float64)
+    prior = np.clip(observations.expression[found].astype(np.float64), 0.0, 1.0)
+    prior[:, LOOKS] = look_weights(observations.gaze[found])[:, LOOKS]
     rotation = camera.ray_rotation(observations.view_centre[found]) @ observations.view_rotation[
         found
     ].astype(np.float64)
@@ -68,11 +70,14 @@ def solve_clip(
 def smooth_performance(raw: Performance, quality: Quality) -> Performance:
     """The performance with all its channels smoothed and its gaps filled; ``weights_raw`` stays."""
     motion = Motion(raw.time, raw.found, raw.confidence, quality)
+    gaze = motion.gaze(raw.gaze, raw.weights_raw)
+    weights = motion.weights(raw.weights_raw)
+    weights[:, LOOKS] = look_weights(gaze)[:, LOOKS]
     return replace(
         raw,
         pose=motion.pose(raw.pose),
-        weights=motion.weights(raw.weights_raw),
-        gaze=motion.gaze(raw.gaze, raw.weights_raw),
+        weights=weights,
+        gaze=gaze,
         points68=motion.points(raw.points68),
     )
 
@@ -104,7 +109,7 @@ def _solve_frames(
 ) -> tuple[Pose, np.ndarray]:
     """Pose and shape weights (T, 52) of every frame for one identity."""
     neutral = evidence.neutral(identity)
-    face = evidence.face(neutral, np.clip(prior, 0.0, 1.0))
+    face = evidence.face(neutral, prior)
     pose = fit_pose(evidence, face, initial_pose(evidence, face, rotation))
     return fit_expression(evidence, neutral, prior, pose)
 

@@ -13,9 +13,17 @@ from inference.solve.pose import (
     pose_jacobian,
     solve_normal_equations,
 )
+from models.head import SHAPE_NAMES
 
 EXPRESSION_SIGMA = 0.12
 """Standard deviation of the network's shape weights: how far the points may pull them."""
+
+LOOK_SIGMA = 0.01
+"""The same for the lids' following of the gaze: given with the gaze, and hardly open to doubt."""
+
+SHAPE_SIGMA = np.where(
+    [name.startswith("eyeLook") for name in SHAPE_NAMES], LOOK_SIGMA, EXPRESSION_SIGMA
+)
 
 ITERATIONS = 4
 """Gauss-Newton steps; bounds that a step runs into are held in the next."""
@@ -38,7 +46,7 @@ def fit_expression(
     Args:
         evidence: T frames.
         neutral: (N, 3) metres, the person's resting points.
-        prior: (T, 52) the network's weights.
+        prior: (T, 52) the network's weights, in [0, 1].
         pose: a near guess.
     """
     weights = np.empty_like(prior, dtype=np.float64)
@@ -53,7 +61,6 @@ def fit_expression(
 def _fit_frames(
     evidence: Evidence, neutral: np.ndarray, prior: np.ndarray, pose: Pose
 ) -> tuple[Pose, np.ndarray]:
-    prior = np.clip(prior.astype(np.float64), 0.0, 1.0)
     weights = prior.copy()
     for _ in range(ITERATIONS):
         left, right = frame_equations(evidence, neutral, weights, pose, prior)
@@ -69,7 +76,7 @@ def frame_equations(
     """Normal equations (T, 58, 58), (T, 58) for the step in pose (6), then shape weights (52)."""
     jacobian, residual = frame_jacobian(evidence, neutral, weights, pose)
     left, right = normal_equations(jacobian, evidence.weight(residual), residual)
-    curvature = 1.0 / EXPRESSION_SIGMA**2
+    curvature = 1.0 / SHAPE_SIGMA**2
     shapes = np.arange(POSE_UNKNOWNS, left.shape[-1])
     left[:, shapes, shapes] += curvature
     right[:, POSE_UNKNOWNS:] += curvature * (prior - weights)

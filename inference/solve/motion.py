@@ -26,10 +26,14 @@ class Quality(Enum):
 
 BLINKS = np.array([SHAPE_NAMES.index("eyeBlinkLeft"), SHAPE_NAMES.index("eyeBlinkRight")])
 
-LEAST_GAZE_WEIGHT = 0.02
-"""Certainty of the gaze behind a closed lid: guesswork that may only bridge the blink."""
+BLINK_HIDES = (0.3, 0.7)
+"""Weight of a blink at which the eye begins to be hidden, and from which on nothing is seen of its
+gaze: what the network then says is guesswork."""
 
-WEIGHT_NOISE = Noise(0.002, 0.015)
+LOOKS = np.array([i for i, name in enumerate(SHAPE_NAMES) if name.startswith("eyeLook")])
+"""Shapes of the lids that follow the gaze and nothing else."""
+
+WEIGHT_NOISE = Noise(0.005, 0.015)
 ANGLE_NOISE = Noise(np.deg2rad(0.05), np.deg2rad(1.0))
 PLACE_NOISE = Noise(1e-4, 3e-3)
 POINT_NOISE = Noise(3e-4, 5e-3)
@@ -74,8 +78,9 @@ class Motion:
 
     def gaze(self, raw: np.ndarray, weights_raw: np.ndarray) -> np.ndarray:
         """Gaze (T, 2, 2) rad; a closing lid takes the evidence away."""
-        openness = 1.0 - np.nan_to_num(weights_raw[:, BLINKS]).mean(axis=1)
-        certainty = self._confidence * np.maximum(openness, LEAST_GAZE_WEIGHT)
+        begins, hidden = BLINK_HIDES
+        blink = np.nan_to_num(weights_raw[:, BLINKS]).mean(axis=1)
+        certainty = self._confidence * np.clip((hidden - blink) / (hidden - begins), 0.0, 1.0)
         flat = raw.reshape(len(raw), -1)
         smoothed = self._channels(flat, certainty, ANGLE_NOISE, ANGLE_FILTER, fade_between)
         return smoothed.reshape(raw.shape)

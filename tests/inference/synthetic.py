@@ -12,7 +12,7 @@ from inference.crop import Crop
 from inference.observations import Observations
 from inference.solve.camera import Camera
 from inference.solve.pose import Pose
-from models.head import SHAPE_NAMES, load_head
+from models.head import SHAPE_NAMES, load_head, look_weights
 
 WIDTH, HEIGHT, RATE = 640, 480, 30.0
 FACING = np.diag([1.0, -1.0, -1.0])
@@ -51,6 +51,7 @@ def make_clip(
     identity = rng.normal(0, 0.8, 60)
     weights = talking(time, still)
     gaze = np.stack([np.stack([0.3 * motion, 0.1 * motion], -1)] * 2, axis=1)
+    weights = weights + look_weights(gaze)
     turn = Rotation.from_euler("yxz", np.column_stack([25 * motion, 8 * motion, 10 * motion]),
                                degrees=True)  # fmt: skip
     rotation = FACING @ turn.as_matrix()

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from inference.errors import NoFaceError
+from inference.solve import Camera, Quality, solve_clip
+from inference.solve.evidence import gather
+from inference.solve.expression import EXPRESSION_SIGMA, fit_expression, frame_jacobian
+from inference.solve.identity import identity_jacobian, mean_identity
+from inference.solve.pose import Pose, fit_pose, initial_pose
+from models.head import SHAPE_NAMES, load_head
+from tests.inference.synthetic import FACING, make_clip, without_face
+
+JAW, BLINK = SHAPE_NAMES.index("jawOpen"), SHAPE_NAMES.index("eyeBlinkLeft")
+
+
+def turn_between(first, second):
+    """Degrees between rotations (T, 3, 3)."""
+    return np.degrees(Rotation.from_matrix(first @ np.swapaxes(second, -1, -2)).magnitude())
+
+
+def test_projection_of_the_axis_and_of_a_known_point():
+    camera = Camera(500.0, np.array([319.5, 239.5]))
+    assert np.allclose(camera.project(np.array([0, 0, 2.0])), [319.5, 239.5])
+    assert np.allclose(camera.project(np.array([0.1, -0.2, 1.0])), [369.5, 139.5])
+
+
+def test_projection_jacobian_is_the_finite_difference():
+    camera = Camera(500.0, np.array([319.5, 239.5]))
+    point, step = np.array([0.1, -0.05, 0.7]), 1e-6
+    numeric = np.stack(
+        [
+            (camera.project(point + step * axis) - camera.project(point - step * axis)) / (2 * step)
+            for axis in np.eye(3)
+        ],
+        axis=-1,
+    )
+    assert np.allclose(camera.projection_jacobian(point), numeric, rtol=1e-6, atol=1e-4)
+
+
+def test_ray_rotation_takes_the_axis_to_the_ray_and_turns_no_further():
+    camera = Camera(500.0, np.array([319.5, 239.5]))
+    pixels = np.array([[319.5, 239.5], [10.0, 400.0], [600.0, 20.0]])
+    rotation = camera.ray_rotation(pixels)
+    ray = np.column_stack([(pixels - camera.principal) / camera.focal, np.ones(3)])
+    ray /= np.linalg.norm(ray, axis=1, keepdims=True)
+    assert np.allclose(rotation @ [0, 0, 1], ray)
+    assert np.allclose(rotation @ np.swapaxes(rotation, 1, 2), np.eye(3))
+    assert np.allclose(Rotation.from_matrix(rotation).magnitude(), np.arccos(ray[:, 2]))
+
+
+def test_frame_jacobian_is_the_finite_difference():
+    clip = make_clip(frames=3)
+    evidence = gather(clip.observations, clip.camera)
+    neutral = evidence.neutral(clip.identity)
+    analytic, residual = frame_jacobian(evidence, neutral, clip.weights, clip.pose)
+    step = 1e-6
+    for unknown in range(analytic.shape[-1]):
+        pose, weights = clip.pose, clip.weights.copy()
+        if unknown < 6:
+            pose = pose.moved(np.tile(step * np.eye(6)[unknown], (3, 1)))
+        else:
+            weights[:, unknown - 6] += step
+        _, moved = frame_jacobian(evidence, neutral, weights, pose)
+        assert np.allclose(analytic[..., unknown], (residual - moved) / step, atol=0.05, rtol=1e-3)
+
+
+def test_identity_jacobian_is_the_finite_difference():
+    clip = make_clip(frames=2)
+    evidence = gather(clip.observations, clip.camera)
+    analytic = identity_jacobian(
+        evidence, evidence.neutral(clip.identity), clip.weights, clip.pose
+    )
+    project = lambda identity: clip.camera.project(  # noqa: E731
+        clip.pose.apply(evidence.face(evidence.neutral(identity), clip.weights))
+    )
+    for unknown in (0, 7, 59):
+        step = 1e-5 * np.eye(60)[unknown]
+        numeric = (project(clip.identity + step) - project(clip.identity - step)) / 2e-5
+        assert np.allclose(analytic[..., unknown], numeric, atol=1e-4)
+
+
+def test_pose_is_found_from_a_rotation_ten_degrees_off():
+    clip = make_clip(frames=20)
+    evidence = gather(clip.observations, clip.camera)
+    face = evidence.face(evidence.neutral(clip.identity), clip.weights)
+    off = Rotation.from_rotvec(np.deg2rad([6, -6, 5])).as_matrix() @ clip.pose.rotation
+    pose = fit_pose(evidence, face, initial_pose(evidence, face, off))
+    assert turn_between(pose.rotation, clip.pose.rotation).max() < 0.01
+    assert np.abs(pose.position - clip.pose.position).max() < 1e-4
+
+
+def test_pose_withstands_wrong_points():
+    clip = make_clip(frames=10, point_noise=0.3)
+    points = clip.observations.points.copy()
+    points[:, 100:160] += 40.0  # a seventh of the points sit on a hand
+    observations = type(clip.observations)(**dict(vars(clip.observations), points=points))
+    evidence = gather(observations, clip.camera)
+    face = evidence.face(evidence.neutral(clip.identity), clip.weights)
+    pose = fit_pose(evidence, face, initial_pose(evidence, face, clip.pose.rotation))
+    assert turn_between(pose.rotation, clip.pose.rotation).max() < 1.0
+
+
+def test_points_correct_the_networks_expression():
+    clip = make_clip(frames=30)
+    evidence = gather(clip.observations, clip.camera)
+    prior = np.clip(clip.weights + np.where(np.arange(52) == JAW, EXPRESSION_SIGMA, 0.0), 0, 1)
+    _, weights = fit_expression(evidence, evidence.neutral(clip.identity), prior, clip.pose)
+    before = np.abs(prior - clip.weights)[:, JAW].mean()
+    assert np.abs(weights - clip.weights)[:, JAW].mean() < 0.3 * before
+
+
+def test_weights_stay_within_bounds():
+    clip = make_clip(frames=20, point_noise=3.0, weight_noise=0.3)
+    raw = solve_clip(clip.observations).weights_raw
+    assert raw.min() == 0.0 and raw.max() <= 1.0
+
+
+def test_mean_identity_leaves_out_the_odd_frame():
+    rng = np.random.default_rng(0)
+    identity = rng.normal(size=60)
+    seen = identity + rng.normal(0, 0.05, (20, 60))
+    seen[3:5] += 3.0
+    assert np.abs(mean_identity(seen, np.ones(20)) - identity).mean() < 0.05
+
+
+def test_clip_with_noise_is_recovered():
+    clip = make_clip(frames=90, point_noise=1.0, weight_noise=0.08, identity_noise=0.3)
+    performance = solve_clip(clip.observations)
+    assert turn_between(performance.pose.rotation, clip.pose.rotation).mean() < 0.5
+    lateral = np.abs(performance.pose.position - clip.pose.position)[:, :2]
+    assert lateral.mean() < 1e-3
+    network_error = np.abs(clip.observations.expression - clip.weights).mean()
+    assert np.abs(performance.weights - clip.weights).mean() < 0.6 * network_error
+    head = load_head()
+    truth, solved = head.neutral(clip.identity), head.neutral(performance.identity)
+    network = head.neutral(clip.observations.identity[0])
+    front = head.point_vertices
+    error = np.linalg.norm(aligned(solved[front], truth[front]) - truth[front], axis=1).mean()
+    before = np.linalg.norm(aligned(network[front], truth[front]) - truth[front], axis=1).mean()
+    assert error < 0.75 * before
+
+
+def aligned(points, onto):
+    """Points (N, 3) moved rigidly and scaled onto others: what one camera cannot tell."""
+    source, target = points - points.mean(0), onto - onto.mean(0)
+    rotation, _ = Rotation.align_vectors(target, source)
+    turned = rotation.apply(source)
+    return turned * ((turned * target).sum() / (turned**2).sum()) + onto.mean(0)
+
+
+def test_smoothed_motion_has_no_lag_and_keeps_its_height():
+    clip = make_clip(frames=120, point_noise=0.5, weight_noise=0.02)
+    weights = solve_clip(clip.observations).weights
+    for shape in (JAW, BLINK):
+        truth = clip.weights[:, shape] - clip.weights[:, shape].mean()
+        solved = weights[:, shape] - weights[:, shape].mean()
+        overlap = [np.dot(np.roll(solved, -shift), truth) for shift in (-1, 0, 1)]
+        assert np.argmax(overlap) == 1
+        lag = 0.5 * (overlap[2] - overlap[0]) / (2 * overlap[1] - overlap[0] - overlap[2])
+        assert abs(lag) < 0.1
+        assert np.dot(solved, truth) / np.dot(truth, truth) > 0.85
+
+
+def test_still_face_holds_still():
+    clip = make_clip(frames=100, still=True, point_noise=0.3, weight_noise=0.02)
+    performance = solve_clip(clip.observations)
+    spread, raw_spread = performance.weights.std(0), performance.weights_raw.std(0)
+    assert spread.mean() < 0.4 * raw_spread.mean()
+    assert spread.max() < 0.008
+    mean = Rotation.from_matrix(performance.pose.rotation).mean().as_matrix()
+    assert turn_between(performance.pose.rotation, mean).max() < 0.05
+
+
+def test_short_gap_is_bridged_and_marked():
+    clip = make_clip(frames=60)
+    performance = solve_clip(without_face(clip.observations, np.arange(30, 36)))
+    assert not performance.found[30:36].any() and performance.found.sum() == 54
+    assert np.isnan(performance.points68[30:36]).all()
+    assert np.isnan(performance.weights_raw[30:36]).all()
+    assert turn_between(performance.pose.rotation, clip.pose.rotation)[30:36].max() < 6.0
+    smile = SHAPE_NAMES.index("mouthSmileLeft")
+    assert np.abs(performance.weights - clip.weights)[30:36, smile].max() < 0.08
+
+
+def test_long_gap_fades_to_rest_and_holds_the_head():
+    clip = make_clip(frames=150)
+    performance = solve_clip(without_face(clip.observations, np.arange(50, 100)))
+    assert performance.weights[70:80].max() == 0.0
+    turns = turn_between(performance.pose.rotation[51:84], performance.pose.rotation[49])
+    assert turns.max() < 1e-3
+    steps = turn_between(performance.pose.rotation[1:], performance.pose.rotation[:-1])
+    assert steps.max() < 10.0  # it moves to where it is seen again, without a jump
+    for values in (performance.weights, performance.pose.position, performance.gaze):
+        assert np.isfinite(values).all()
+
+
+def test_clip_that_begins_and_ends_without_a_face():
+    clip = make_clip(frames=60)
+    missing = np.r_[0:20, 45:60]
+    performance = solve_clip(without_face(clip.observations, missing))
+    assert np.isfinite(performance.pose.rotation).all()
+    assert performance.weights[0].max() < 0.05
+    assert turn_between(performance.pose.rotation[0], performance.pose.rotation[20]) < 1e-3
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 4])
+@pytest.mark.parametrize("quality", Quality)
+def test_shortest_clips(frames, quality):
+    clip = make_clip(frames=frames)
+    performance = solve_clip(clip.observations, quality)
+    assert turn_between(performance.pose.rotation, clip.pose.rotation).max() < 3.0
+    assert performance.weights.shape == (frames, 52)
+
+
+def test_one_face_among_lost_frames_is_enough():
+    clip = make_clip(frames=10)
+    performance = solve_clip(without_face(clip.observations, np.r_[0:4, 5:10]))
+    assert performance.found.sum() == 1 and np.isfinite(performance.weights).all()
+
+
+def test_no_face_is_an_error():
+    clip = make_clip(frames=5)
+    with pytest.raises(NoFaceError):
+        solve_clip(without_face(clip.observations, np.arange(5)))
+
+
+def test_live_quality_looks_only_back():
+    clip = make_clip(frames=60, point_noise=0.5, weight_noise=0.02)
+    gaze = clip.observations.gaze.copy()
+    gaze[40:] += 0.3
+    later = type(clip.observations)(**dict(vars(clip.observations), gaze=gaze))
+    first = solve_clip(clip.observations, Quality.LIVE)
+    second = solve_clip(later, Quality.LIVE)
+    assert np.allclose(first.gaze[:40], second.gaze[:40])
+    assert not np.allclose(first.gaze[40:], second.gaze[40:])
+
+
+def test_closed_lids_take_the_evidence_from_the_gaze():
+    clip = make_clip(frames=60)
+    gaze = np.zeros((60, 2, 2), np.float32)
+    expression = np.zeros((60, 52), np.float32)
+    closed = np.arange(30, 33)
+    gaze[closed, :, 1] = -0.6  # what the network makes of two lids
+    expression[closed[:, None], [0, 7]] = 1.0
+    head = load_head()
+    vertices = head.express(head.neutral(clip.identity), expression)[:, head.point_vertices]
+    pose = Pose(np.tile(FACING, (60, 1, 1)), np.tile([0, 0, 0.6], (60, 1)))
+    points = clip.camera.project(pose.apply(vertices)).astype(np.float32)
+    fields = dict(vars(clip.observations), gaze=gaze, expression=expression, points=points)
+    fields["view_rotation"] = np.tile(FACING, (60, 1, 1)).astype(np.float32)
+    fields["view_centre"] = np.tile(clip.camera.principal, (60, 1)).astype(np.float32)
+    performance = solve_clip(type(clip.observations)(**fields))
+    assert np.abs(performance.gaze[closed]).max() < 0.2

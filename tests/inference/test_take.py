@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import dataclasses
+import stat
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+import blender_addon.take
+from inference.errors import OutputError, TakeError
+from inference.footage import Footage, FrameRange
+from inference.inspect import describe_take, in_words
+from inference.output import check_writable, whole_file
+from inference.solve import solve_clip
+from inference.take import Origin, quaternions, read_take, write_take
+from models.head import BONE_NAMES, SHAPE_NAMES, load_head
+from tests.inference.synthetic import make_clip, without_face
+
+
+@pytest.fixture(scope="module")
+def performance():
+    clip = make_clip(frames=40, point_noise=0.5)
+    return solve_clip(without_face(clip.observations, np.arange(10, 14)))
+
+
+def origin_of(path, **changes):
+    footage = Footage(path, 640, 480, Fraction(30000, 1001), 40, FrameRange())
+    settings = {"quality": "take"}
+    return dataclasses.replace(
+        Origin(footage, settings, "cpu", "mien", "ab" * 32, ("Dark.",)), **changes
+    )
+
+
+def test_the_add_on_reads_what_the_runner_wrote(tmp_path, performance):
+    path = tmp_path / "clip.mien.npz"
+    write_take(path, performance, origin_of(tmp_path / "clip.mp4"))
+    take = blender_addon.take.read_take(path)
+    header = take.header
+    assert header.version == 1 and header.device == "cpu" and header.warnings == ("Dark.",)
+    assert header.source.file == str(tmp_path / "clip.mp4")
+    assert header.source.frame_rate == Fraction(30000, 1001)
+    assert header.shape_names == SHAPE_NAMES and header.bone_names == BONE_NAMES
+    assert header.model == {"name": "mien", "sha256": "ab" * 32}
+    assert np.array_equal(take.time, performance.time)
+    assert np.array_equal(take.frame, np.arange(40))
+    assert np.array_equal(take.found, performance.found)
+    assert np.allclose(take.weights, performance.weights, atol=1e-6)
+    assert np.allclose(take.weights_raw, performance.weights_raw, atol=1e-6, equal_nan=True)
+    rotation = Rotation.from_quat(take.head_rotation, scalar_first=True).as_matrix()
+    assert np.allclose(rotation, performance.pose.rotation, atol=1e-5)
+    assert np.allclose(take.points68, performance.points68, atol=1e-3, equal_nan=True)
+    head = load_head()
+    assert np.allclose(take.neutral, head.neutral(performance.identity), atol=1e-6)
+    assert take.correctives.shape == (0, len(head.mean), 3)
+    assert take.corrective_weights.shape == (40, 0)
+
+
+def test_the_takes_own_numbers_put_the_head_on_the_picture(tmp_path, performance):
+    path = tmp_path / "clip.mien.npz"
+    write_take(path, performance, origin_of(path))
+    take = blender_addon.take.read_take(path)
+    inner = load_head().points68[17:]
+    face = take.neutral + np.tensordot(take.weights, take.shapes, axes=1)
+    turn = Rotation.from_quat(take.head_rotation, scalar_first=True).as_matrix()
+    seen = face[:, inner] @ np.swapaxes(turn, 1, 2) + take.head_position[:, None]
+    pixels = take.focal * seen[..., :2] / seen[..., 2:] + take.principal
+    error = np.linalg.norm(pixels - take.points68[:, 17:], axis=-1)
+    assert np.nanmean(error) < 2.0
+
+
+def test_quaternions_do_not_jump():
+    spin = Rotation.from_rotvec(np.outer(np.linspace(0, 4 * np.pi, 100), [0, 1, 0])).as_matrix()
+    values = quaternions(np.stack([spin, spin], axis=1))
+    assert np.linalg.norm(np.diff(values, axis=0), axis=-1).max() < 0.1
+    assert np.allclose(
+        Rotation.from_quat(values[:, 1], scalar_first=True).as_matrix(), spin, atol=1e-12
+    )
+
+
+def test_inspect_says_what_is_in_a_take(tmp_path, performance):
+    path = tmp_path / "clip.mien.npz"
+    write_take(path, performance, origin_of(path))
+    description = describe_take(path)
+    assert description["frames"] == 40 and description["found"] == 36
+    assert description["weights"]["jawOpen"]["most"] > 0.4
+    assert -15 < description["head"]["pitch"]["least"] < 0 < description["head"]["yaw"]["most"] < 35
+    words = in_words(description)
+    assert "found       36 of 40" in words and "jawOpen" in words and "29.97" in words
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04broken"])
+def test_damaged_takes_are_named_so(tmp_path, content):
+    path = tmp_path / "bad.mien.npz"
+    path.write_bytes(content)
+    with pytest.raises(TakeError, match="not a take"):
+        read_take(path)
+
+
+def test_other_archives_and_missing_files_are_no_takes(tmp_path):
+    np.savez(tmp_path / "other.npz", points=np.zeros(3))
+    with pytest.raises(TakeError, match="not a take"):
+        read_take(tmp_path / "other.npz")
+    with pytest.raises(TakeError, match="There is no take"):
+        read_take(tmp_path / "none.npz")
+
+
+def test_a_file_is_there_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "result"
+    path.write_text("before")
+    with pytest.raises(KeyboardInterrupt), whole_file(path) as file:
+        file.write(b"half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+    with whole_file(path) as file:
+        file.write(b"after")
+    assert path.read_text() == "after" and list(tmp_path.iterdir()) == [path]
+    assert stat.S_IMODE(path.stat().st_mode) & 0o400
+
+
+def test_places_that_cannot_be_written(tmp_path):
+    with pytest.raises(OutputError, match="no folder"):
+        check_writable(tmp_path / "none" / "x.npz")
+    with pytest.raises(OutputError, match="is a folder"):
+        check_writable(tmp_path)
+    check_writable(Path(tmp_path / "new.npz"))
