@@ -63,7 +63,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m inference", description="From footage of a face to a Mien take."
+        prog="python -m inference",
+        description="From footage of a face to a Mien take.",
+        epilog="exit codes: 0 done; 1 an error in Mien; 2 wrong command line; 3 the input cannot be"
+        " read; 4 no face in it; 5 network or device missing; 6 the output cannot be written;"
+        " 130 interrupted; 143 ended from outside",
     )
     parser.add_argument("--version", action="version", version=f"mien {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -76,7 +76,7 @@ class Crop:
         What lies outside the frame repeats the frame's border. Crops larger than ``size`` are
         read at several samples a pixel and averaged, so that fine texture does not alias.
         """
-        supersampling = int(np.clip(np.ceil(self.side / size), 1, MAX_SUPERSAMPLING))
+        supersampling = int(np.clip(np.round(self.side / size), 1, MAX_SUPERSAMPLING))
         fine = size * supersampling
         to_frame = rotation_2d(self.roll) * (self.side / fine)
         origin = self.centre - to_frame @ np.full(2, (fine - 1) / 2)

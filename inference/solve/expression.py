@@ -25,7 +25,7 @@ SHAPE_SIGMA = np.where(
     [name.startswith("eyeLook") for name in SHAPE_NAMES], LOOK_SIGMA, EXPRESSION_SIGMA
 )
 
-ITERATIONS = 4
+ITERATIONS = 3
 """Gauss-Newton steps; bounds that a step runs into are held in the next."""
 
 FRAMES_AT_ONCE = 64
@@ -76,6 +76,7 @@ def frame_equations(
     """Normal equations (T, 58, 58), (T, 58) for the step in pose (6), then shape weights (52)."""
     jacobian, residual = frame_jacobian(evidence, neutral, weights, pose)
     left, right = normal_equations(jacobian, evidence.weight(residual), residual)
+    left = left.astype(np.float64)
     curvature = 1.0 / SHAPE_SIGMA**2
     shapes = np.arange(POSE_UNKNOWNS, left.shape[-1])
     left[:, shapes, shapes] += curvature
@@ -86,13 +87,34 @@ def frame_equations(
 def frame_jacobian(
     evidence: Evidence, neutral: np.ndarray, weights: np.ndarray, pose: Pose
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How pixels move with pose and weights (T, N, 2, 58), and what they still miss (T, N, 2)."""
+    """How pixels move with pose and weights (T, N, 2, 58), and what they still miss (T, N, 2).
+
+    The first is float32, as it only says where to step; the second float64, as it says where to
+    stop.
+    """
     in_camera = pose.apply(evidence.face(neutral, weights))
     residual = evidence.pixels - evidence.camera.project(in_camera)
-    of_points = evidence.camera.projection_jacobian(in_camera) @ pose.rotation[:, None]
-    of_shapes = of_points @ evidence.shapes.transpose(1, 2, 0)
-    of_pose = pose_jacobian(evidence.camera, in_camera, pose)
-    return np.concatenate([of_pose, of_shapes], axis=-1), residual
+    jacobian = np.empty((*residual.shape, POSE_UNKNOWNS + len(evidence.shapes)), np.float32)
+    jacobian[..., :POSE_UNKNOWNS] = pose_jacobian(evidence.camera, in_camera, pose)
+    jacobian[..., POSE_UNKNOWNS:] = basis_jacobian(evidence, evidence.shapes, in_camera, pose)
+    return jacobian, residual
+
+
+def basis_jacobian(
+    evidence: Evidence, basis: np.ndarray, in_camera: np.ndarray, pose: Pose
+) -> np.ndarray:
+    """(T, N, 2, K) float32: how pixels move with the coefficients of a basis (K, N, 3)."""
+    directions = basis.transpose(2, 1, 0).astype(np.float32)  # (3, N, K)
+    rotation = pose.rotation.astype(np.float32)
+    turned = rotation.reshape(-1, 3) @ directions.reshape(3, -1)
+    turned = turned.reshape(-1, 3, *directions.shape[1:])  # (T, 3, N, K) in camera space
+    slope = (in_camera[..., :2] / in_camera[..., 2:]).astype(np.float32)
+    scale = (evidence.camera.focal / in_camera[..., 2]).astype(np.float32)
+    jacobian = np.empty((*slope.shape, len(basis)), np.float32)
+    for axis in range(2):
+        along = turned[:, axis] - slope[..., axis, None] * turned[:, 2]
+        np.multiply(along, scale[..., None], out=jacobian[:, :, axis])
+    return jacobian
 
 
 def _bounded_step(left: np.ndarray, right: np.ndarray, weights: np.ndarray) -> np.ndarray:

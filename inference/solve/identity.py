@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from inference.solve.evidence import Evidence
-from inference.solve.expression import frame_equations, frame_jacobian
-from inference.solve.pose import Pose
+from inference.solve.expression import basis_jacobian, frame_equations, frame_jacobian
+from inference.solve.pose import Pose, normal_equations
 
 IDENTITY_SIGMA = 0.35
 """Standard deviation of the network's identity over a clip, in units of the basis: how far the
@@ -63,15 +63,15 @@ def refine_identity(
     frame_left, frame_right = frame_equations(evidence, neutral, weights, pose, prior_weights)
     of_frame, residual = frame_jacobian(evidence, neutral, weights, pose)
     of_identity = identity_jacobian(evidence, neutral, weights, pose)
-    weight = evidence.weight(residual)[..., None, None]
-    cross = np.einsum("tnci,tncu->tiu", of_identity * weight, of_frame, optimize=True)
-    left = np.einsum("tnci,tncj->ij", of_identity * weight, of_identity, optimize=True)
-    right = np.einsum("tnci,tnc->i", of_identity * weight, residual, optimize=True)
+    together = np.concatenate([of_identity, of_frame], axis=-1)
+    all_left, all_right = normal_equations(together, evidence.weight(residual), residual)
+    count = len(identity)
+    cross = all_left[:, :count, count:].astype(np.float64)
     eliminated = np.linalg.solve(frame_left, np.swapaxes(cross, 1, 2))
-    left -= (cross @ eliminated).sum(0)
-    right -= np.einsum("tui,tu->i", eliminated, frame_right)
+    left = (all_left[:, :count, :count] - cross @ eliminated).sum(0)
+    right = all_right[:, :count].sum(0) - np.einsum("tui,tu->i", eliminated, frame_right)
     curvature = 1.0 / IDENTITY_SIGMA**2
-    left += np.eye(len(identity)) * (curvature + 1.0)  # the 1: coefficients are N(0, 1) in people
+    left += np.eye(count) * (curvature + 1.0)  # the 1: coefficients are N(0, 1) in people
     right += curvature * (prior_identity - identity) - identity
     return identity + np.linalg.solve(left, right)
 
@@ -79,7 +79,6 @@ def refine_identity(
 def identity_jacobian(
     evidence: Evidence, neutral: np.ndarray, weights: np.ndarray, pose: Pose
 ) -> np.ndarray:
-    """(T, N, 2, 60): how pixels move with the identity's coefficients."""
+    """(T, N, 2, 60) float32: how pixels move with the identity's coefficients."""
     in_camera = pose.apply(evidence.face(neutral, weights))
-    of_points = evidence.camera.projection_jacobian(in_camera) @ pose.rotation[:, None]
-    return of_points @ evidence.identity_basis.transpose(1, 2, 0)
+    return basis_jacobian(evidence, evidence.identity_basis, in_camera, pose)

@@ -93,9 +93,10 @@ def normal_equations(
     """J'WJ (T, U, U) and J'Wr (T, U) of a Jacobian (T, N, 2, U), weights (T, N), residuals."""
     frames, points, _, unknowns = jacobian.shape
     rows = jacobian.reshape(frames, points * 2, unknowns)
-    weighted = rows * np.repeat(weight, 2, axis=1)[..., None]
+    weighted = rows * np.repeat(weight, 2, axis=1)[..., None].astype(rows.dtype)
     transposed = np.swapaxes(weighted, 1, 2)
-    right = (transposed @ residual.reshape(frames, points * 2, 1))[..., 0]
+    missing = residual.reshape(frames, points * 2, 1).astype(rows.dtype)
+    right = (transposed @ missing)[..., 0]
     return transposed @ rows, right
 
 

@@ -78,7 +78,7 @@ def test_identity_jacobian_is_the_finite_difference():
     for unknown in (0, 7, 59):
         step = 1e-5 * np.eye(60)[unknown]
         numeric = (project(clip.identity + step) - project(clip.identity - step)) / 2e-5
-        assert np.allclose(analytic[..., unknown], numeric, atol=1e-4)
+        assert np.allclose(analytic[..., unknown], numeric, atol=1e-3)
 
 
 def test_pose_is_found_from_a_rotation_ten_degrees_off():
