@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -11,12 +12,13 @@ import numpy as np
 from .noise import fractal_noise, smooth_noise
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
-BANK_SIZE = 160
-"""Face-free parts kept in memory: cutting them out of photographs is slow."""
+PHOTO_COUNT = 120
+"""Photographs kept in memory: finding the faces in them is slow."""
+PARTS_EACH, PART_TRIES = 3, 12
 BANK_SEED = 11
 BANK_SIDE = 224
-FACE_MARGIN = (0.5, 0.7)
-"""How far hair and chin reach beyond the detector's box, as shares of its side (across, up/down)."""
+FACE_MARGIN = (0.5, 0.7, 0.3)
+"""How far hair and chin reach beyond the detector's box, in its sides: aside, above, below."""
 SMALLEST_PART = 40
 """Parts of fewer pixels a side would only be smears when enlarged."""
 PHOTO_PROBABILITY = 0.65
@@ -27,7 +29,7 @@ class Backdrops:
     """Backgrounds (side,side,3) uint8; with a folder of photographs, parts of these as well."""
 
     def __init__(self, photos: str | Path | None = None):
-        self.bank = face_free_parts(photos) if photos else []
+        self.bank = face_free_parts(find_faces(photos)) if photos else []
 
     def sample(self, rng: np.random.Generator, side: int) -> np.ndarray:
         """A background, as a rule out of focus."""
@@ -48,49 +50,61 @@ class Backdrops:
         return cv2.GaussianBlur(image, (0, 0), blur * side) if blur * side > 0.4 else image
 
 
-def face_free_parts(folder: str | Path, count: int = BANK_SIZE) -> list[np.ndarray]:
-    """Square parts (BANK_SIDE,BANK_SIDE,3) RGB of a folder's photographs that show no face.
+@dataclass(frozen=True)
+class Photograph:
+    """image (H,W,3) uint8 RGB; faces (n,4): the detector's boxes as left, top, width, height."""
 
-    Only photographs in which the detector finds a face are used: where it finds none, it may have
-    missed one. Raises ValueError where the folder yields nothing.
+    image: np.ndarray
+    faces: np.ndarray
+
+
+def find_faces(folder: str | Path, count: int = PHOTO_COUNT) -> list[Photograph]:
+    """Some photographs of a folder in which the detector finds a face, always the same ones.
+
+    Where it finds none it may have missed one: such photographs are left out. Raises ValueError
+    where none remains.
     """
     paths = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
     detector = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / DETECTOR))
-    rng = np.random.default_rng(BANK_SEED)
-    parts: list[np.ndarray] = []
-    for index in rng.permutation(len(paths)):
+    found: list[Photograph] = []
+    for index in np.random.default_rng(BANK_SEED).permutation(len(paths)):
         image = cv2.imread(str(paths[index]), cv2.IMREAD_COLOR_RGB)
         if image is None:
             continue
-        parts += _parts_of(image, detector, rng)
-        if len(parts) >= count:
+        faces = detector.detectMultiScale(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), 1.1, 3)
+        if len(faces):
+            found.append(Photograph(image, np.asarray(faces)))
+        if len(found) == count:
             break
-    if not parts:
+    if not found:
         raise ValueError(f"no photographs with a face in {folder}: cannot cut backgrounds from them")
-    return parts
+    return found
 
 
-def _parts_of(image: np.ndarray, detector, rng: np.random.Generator) -> list[np.ndarray]:
-    """Up to three squares beside, above or below all faces of one photograph."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    faces = detector.detectMultiScale(grey, 1.1, 3)
-    if len(faces) == 0:
-        return []
-    height, width = grey.shape
-    parts = []
-    for _ in range(12):
+def face_free_parts(photographs: list[Photograph]) -> list[np.ndarray]:
+    """Square parts (BANK_SIDE,BANK_SIDE,3) RGB beside, above or below the faces."""
+    rng = np.random.default_rng(BANK_SEED)
+    return [part for photograph in photographs for part in _parts_of(photograph, rng)]
+
+
+def _parts_of(photograph: Photograph, rng: np.random.Generator) -> list[np.ndarray]:
+    """Up to PARTS_EACH squares of one photograph, clear of all its faces."""
+    image = photograph.image
+    height, width = image.shape[:2]
+    parts: list[np.ndarray] = []
+    for _ in range(PART_TRIES):
         side = int(rng.uniform(SMALLEST_PART, 0.6 * min(height, width) + SMALLEST_PART))
         if side >= min(height, width):
             continue
         x, y = int(rng.integers(width - side)), int(rng.integers(height - side))
         clear = all(
             x + side < fx - FACE_MARGIN[0] * fw or x > fx + (1 + FACE_MARGIN[0]) * fw
-            or y + side < fy - FACE_MARGIN[1] * fh or y > fy + (1 + 0.4 * FACE_MARGIN[1]) * fh
-            for fx, fy, fw, fh in faces)
+            or y + side < fy - FACE_MARGIN[1] * fh or y > fy + (1 + FACE_MARGIN[2]) * fh
+            for fx, fy, fw, fh in photograph.faces)
         if clear:
             parts.append(cv2.resize(image[y:y + side, x:x + side], (BANK_SIDE, BANK_SIDE),
                                     interpolation=cv2.INTER_LINEAR))
-        if len(parts) == 3:
+        if len(parts) == PARTS_EACH:
             break
     return parts
 

@@ -27,6 +27,8 @@ COLOURS = ((22, 18, 17), (36, 27, 22), (58, 42, 32), (88, 64, 46), (124, 94, 66)
 COLOUR_FREQUENCY = (0.22, 0.2, 0.16, 0.1, 0.07, 0.05, 0.04, 0.03, 0.06, 0.04, 0.03)
 """Hair, sRGB, and how common it is in the pictures."""
 COLOUR_JITTER = 0.15
+STRAIGHT = 0.0012
+"""Curls of a smaller radius (m) are less than a strand is wide in the picture."""
 
 SKULL_CENTRE = np.array([0.0, 0.012, -0.070])
 SKULL_RADII = np.array([0.080, 0.104, 0.100])
@@ -261,9 +263,11 @@ def _grow(start, normal, flow, length, lift, fall, layerness, steps, centre, rad
 
 def _curl(points: np.ndarray, rng: np.random.Generator, radius: float, turns: float) -> None:
     """Wind the strands (n,S,3) about their own lines, in place; the roots stay."""
+    if radius < STRAIGHT:
+        return
     count, steps = points.shape[:2]
-    along = np.linspace(0, 1, steps)
-    phase = rng.uniform(0, 2 * np.pi, (count, 1))
+    along = np.linspace(0, 1, steps, dtype=np.float32)
+    phase = rng.uniform(0, 2 * np.pi, (count, 1)).astype(np.float32)
     angle = 2 * np.pi * turns * along + phase
     grow = np.minimum(1.0, along * 3) * radius
     points[:, :, 0] += grow * np.cos(angle)

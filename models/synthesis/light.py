@@ -179,9 +179,9 @@ class ShadowMap:
     matrix: np.ndarray
 
     @staticmethod
-    def of(vertices: np.ndarray, triangles: np.ndarray, centre: np.ndarray,
-           light: Light) -> ShadowMap:
-        """Shadows of a mesh (V,3), camera space, around `centre` (3,)."""
+    def of(vertices: np.ndarray, triangles: np.ndarray, centre: np.ndarray, light: Light,
+           cull: int = 0) -> ShadowMap:
+        """Shadows of a mesh (V,3), camera space, around `centre` (3,); cull as in `rasterize`."""
         frame = light_frame(light.sun)
         scale = SHADOW_SIDE / (2 * SHADOW_REACH)
         rows = frame * np.array([scale, scale, 1.0])[:, None]
@@ -190,5 +190,5 @@ class ShadowMap:
         screen = vertices.astype(np.float32) @ matrix[:, :3].T + matrix[:, 3]
         if not light.sun_colour.any():
             triangles = triangles[:0]
-        depth = depth_map(screen, triangles, SHADOW_SIDE, SHADOW_SIDE)
+        depth = depth_map(screen, triangles, SHADOW_SIDE, SHADOW_SIDE, cull)
         return ShadowMap(depth, matrix)

@@ -11,14 +11,23 @@ import numpy as np
 from models.head import SHAPE_NAMES, load_head
 
 from . import pool
-from .background import Backdrops
+from .background import Backdrops, Photograph, find_faces, procedural
 from .noise import fractal_noise
 from .skin import TONES
 
+MISPLACED_PROBABILITY = 0.35
+"""Faces where no crop of a face has them: too small, too large, off the middle, upside down."""
 PHOTO_PROBABILITY = 0.65
 SKIN_PROBABILITY = 0.45
 """How often skin-coloured blobs, hands and shoulders are added."""
 MOST_BLUR = 0.012
+
+# The detector's box around a face as a share of the picture's side; 0.5 is about right for a face.
+SMALL_SHARE, USUAL_SHARE, LARGE_SHARE = (0.06, 0.19), (0.35, 0.6), (1.4, 3.0)
+OFF_MIDDLE = (0.42, 0.6)
+"""Distance of the face from the picture's middle, in sides."""
+UPSIDE_DOWN = (110.0, 250.0)
+"""Degrees."""
 
 
 class BackgroundRenderer:
@@ -30,12 +39,15 @@ class BackgroundRenderer:
     def __init__(self, photos: str | Path | None = None):
         head = load_head()
         self.backdrops = Backdrops(photos)
+        self.photographs = find_faces(photos) if photos else []
         self.point_count = len(head.point_vertices)
         self.identity_count = len(head.identity_basis)
 
     def sample(self, rng: np.random.Generator) -> pool.Sample:
-        """One picture; all labels but the segmentation (all background) are zeros."""
+        """One picture; all labels are zeros, the segmentation unknown."""
         side = pool.IMAGE_SIDE
+        if self.photographs and rng.random() < MISPLACED_PROBABILITY:
+            return self._labelled(misplaced_face(self._photograph(rng), rng))
         if self.backdrops.bank and rng.random() < PHOTO_PROBABILITY:
             image = self.backdrops.photograph(rng, side, rng.uniform(0, MOST_BLUR))
         else:
@@ -43,14 +55,53 @@ class BackgroundRenderer:
         image = np.ascontiguousarray(image)
         if rng.random() < SKIN_PROBABILITY:
             image = _add_skin(image, rng)
+        return self._labelled(image)
+
+    def _photograph(self, rng: np.random.Generator) -> Photograph:
+        return self.photographs[rng.integers(len(self.photographs))]
+
+    def _labelled(self, image: np.ndarray) -> pool.Sample:
         return pool.Sample(
             image=image, points=np.zeros((self.point_count, 2), np.float32),
             visible=np.zeros(self.point_count, np.uint8),
             identity=np.zeros(self.identity_count, np.float32),
             expression=np.zeros(len(SHAPE_NAMES), np.float32), gaze=np.zeros((2, 2), np.float32),
             rotation=np.zeros((3, 3), np.float32), face=0,
-            segmentation=np.zeros((pool.SEGMENTATION_SIDE,) * 2, np.uint8),
+            segmentation=np.full((pool.SEGMENTATION_SIDE,) * 2, pool.UNKNOWN, np.uint8),
             source=pool.SOURCE_BACKGROUND)
+
+
+def misplaced_face(photograph: Photograph, rng: np.random.Generator) -> np.ndarray:
+    """A picture with a face of the photograph where a crop around a face would not have it."""
+    side = pool.IMAGE_SIDE
+    left, top, width, height = photograph.faces[rng.integers(len(photograph.faces))]
+    centre = np.array([left + width / 2, top + height / 2])
+    angle, offset = 0.0, np.zeros(2)
+    kind = rng.random()
+    if kind < 0.3:
+        share = rng.uniform(*SMALL_SHARE)
+        offset = rng.uniform(-0.35, 0.35, 2)
+    elif kind < 0.55:
+        share = rng.uniform(*LARGE_SHARE)
+        offset = rng.uniform(-0.5, 0.5, 2) * share
+    elif kind < 0.8:
+        share = rng.uniform(*USUAL_SHARE)
+        offset = rng.uniform(-0.5, 0.5, 2)
+        offset[rng.integers(2)] = rng.choice((-1, 1)) * rng.uniform(*OFF_MIDDLE)
+    else:
+        share = rng.uniform(*USUAL_SHARE)
+        offset = rng.uniform(-0.1, 0.1, 2)
+        angle = rng.uniform(*UPSIDE_DOWN)
+    scale = share * side / width
+    matrix = cv2.getRotationMatrix2D(tuple(centre.tolist()), angle, scale)
+    matrix[:, 2] += (0.5 + offset) * side - centre
+    image = procedural(rng, side)
+    source = photograph.image
+    if scale < 0.5:
+        # Averaged down first: warping alone would skip pixels.
+        source = cv2.GaussianBlur(source, (0, 0), 0.4 / scale)
+    return cv2.warpAffine(source, matrix, (side, side), image, cv2.INTER_LINEAR,
+                          cv2.BORDER_TRANSPARENT)
 
 
 def _add_skin(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -39,7 +39,7 @@ class Sample:
     (2,2) float32 as the head model takes them; rotation (3,3) float32, head to the camera that looks
     along the ray through the picture's centre; focal: the camera's focal length in px of this
     picture, the principal point being its centre, 0 where unknown; face 0 or 1; segmentation (96,96)
-    uint8; source as the constants above. Without a face all labels but the segmentation are zeros.
+    uint8; source as the constants above. Without a face all other labels are zeros.
     """
 
     image: np.ndarray

@@ -28,14 +28,15 @@ def rasterize(
     triangles: np.ndarray,
     height: int,
     width: int,
-    cull: bool = False,
+    cull: bool | int = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the nearest triangle in each pixel.
 
     screen: (V,3) float, columns x px, y px, z depth (> 0 before the camera, any unit).
     triangles: (N,3) int, rows of `screen`.
     cull: leave out the triangles whose corners appear in clockwise order, that is the backs of a
-        surface whose triangles run counter-clockwise seen from outside.
+        surface whose triangles run counter-clockwise seen from outside: all (True), or those among
+        the first `cull` triangles.
 
     Returns triangle (H,W) int32, -1 where there is none; bary (H,W,3) float32, the
     perspective-correct weights of the three corners, 0 where there is none; depth (H,W) float32,
@@ -49,19 +50,25 @@ def rasterize(
         raise ValueError(f"triangles must have shape (N,3), not {triangles.shape}")
     triangle = np.full((height, width), -1, np.int32)
     nearness = np.zeros((height, width), np.float32)
-    _fill(screen, triangles, cull, triangle, nearness)
+    _fill(screen, triangles, _cull_count(cull, triangles), triangle, nearness)
     bary = np.zeros((height, width, 3), np.float32)
     depth = np.full((height, width), np.inf, np.float32)
     _resolve(screen, triangles, triangle, bary, depth)
     return triangle, bary, depth
 
 
-def depth_map(screen: np.ndarray, triangles: np.ndarray, height: int, width: int) -> np.ndarray:
+def _cull_count(cull: bool | int, triangles: np.ndarray) -> int:
+    return len(triangles) if cull is True else int(cull)
+
+
+def depth_map(screen: np.ndarray, triangles: np.ndarray, height: int, width: int,
+              cull: bool | int = False) -> np.ndarray:
     """The depth (H,W) float32 alone, as `rasterize` would return it, for shadows."""
     triangle = np.full((height, width), -1, np.int32)
     nearness = np.zeros((height, width), np.float32)
     _fill(np.ascontiguousarray(screen, dtype=np.float32),
-          np.ascontiguousarray(triangles, dtype=np.int32), False, triangle, nearness)
+          np.ascontiguousarray(triangles, dtype=np.int32), _cull_count(cull, triangles), triangle,
+          nearness)
     with np.errstate(divide="ignore"):
         return 1.0 / nearness
 
@@ -144,7 +151,7 @@ def bilinear(image: np.ndarray, uv: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill(screen, triangles, cull, triangle, nearness):
+def _fill(screen, triangles, culled, triangle, nearness):
     """Write the nearest triangle's index, and 1 / depth, into each pixel."""
     height, width = triangle.shape
     for index in range(triangles.shape[0]):
@@ -157,7 +164,7 @@ def _fill(screen, triangles, cull, triangle, nearness):
         bx, by = np.float64(screen[b, 0]), np.float64(screen[b, 1])
         cx, cy = np.float64(screen[c, 0]), np.float64(screen[c, 1])
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if not abs(area) > SMALLEST_AREA or (cull and area > 0):
+        if not abs(area) > SMALLEST_AREA or (index < culled and area > 0):
             continue
         low_x = max(0.0, np.ceil(min(ax, bx, cx)))
         high_x = min(width - 1.0, np.floor(max(ax, bx, cx)))

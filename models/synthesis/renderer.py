@@ -52,10 +52,13 @@ PHOTOGRAPHED_CLOTH_PROBABILITY = 0.5
 STRIPE_PROBABILITY = 0.2
 CLOTH_SIDE = 128
 
-IRIS_COLOURS = ((52, 32, 20), (70, 44, 26), (96, 64, 36), (104, 92, 56), (84, 108, 84), (96, 128, 150),
-                (120, 146, 162), (90, 96, 100))
-"""sRGB, brown weighted double as most people's eyes are brown."""
-IRIS_ANGLE_RANGE, PUPIL_SHARE_RANGE = (0.35, 0.42), (0.25, 0.6)
+IRIS_COLOURS = ((40, 25, 17), (56, 35, 22), (78, 52, 30), (84, 72, 46), (66, 82, 66), (70, 94, 112),
+                (88, 108, 122), (66, 72, 76))
+BROWN_COUNT, BROWN_PROBABILITY = 3, 0.6
+"""sRGB; the first are brown, as most people's eyes are."""
+IRIS_ANGLE_RANGE, PUPIL_SHARE_RANGE = (0.35, 0.42), (0.3, 0.65)
+SCLERA_COLOUR = (0.50, 0.45, 0.42)
+TEETH_COLOUR = (0.62, 0.57, 0.46)
 
 
 @dataclass(frozen=True)
@@ -143,15 +146,15 @@ class PeopleRenderer:
 
     def _look(self, rng: np.random.Generator) -> Look:
         """Eyes, teeth and cloth of one person."""
-        brown = rng.random() < 0.5
-        iris = np.array(IRIS_COLOURS[rng.integers(3 if brown else len(IRIS_COLOURS))])
+        brown = rng.random() < BROWN_PROBABILITY
+        iris = np.array(IRIS_COLOURS[rng.integers(BROWN_COUNT if brown else len(IRIS_COLOURS))])
         iris_angle = rng.uniform(*IRIS_ANGLE_RANGE)
         return Look(
             iris=to_linear(np.clip(iris * rng.uniform(0.8, 1.25) + rng.normal(0, 5, 3), 5, 220)),
-            sclera=np.array([0.62, 0.56, 0.52]) * rng.uniform(0.75, 1.15),
+            sclera=np.array(SCLERA_COLOUR) * rng.uniform(0.7, 1.15),
             iris_angle=iris_angle, pupil_angle=iris_angle * rng.uniform(*PUPIL_SHARE_RANGE),
             mouth_light=rng.uniform(0.55, 1.0),
-            teeth=np.array([0.66, 0.60, 0.48]) * rng.uniform(0.7, 1.15),
+            teeth=np.array(TEETH_COLOUR) * rng.uniform(0.7, 1.15),
             cloth=self._cloth(rng), hat=to_linear(_cloth_colour(rng)),
             frame=to_linear(_cloth_colour(rng)) * 0.5)
 
@@ -177,7 +180,7 @@ class PeopleRenderer:
         view = scene.view.enlarged(SUPERSAMPLING)
         surface, camera, screen = self._rasterize(scene, view)
         shadow = ShadowMap.of(camera, surface.triangles, camera[:len(scene.vertices)].mean(axis=0),
-                              scene.light)
+                              scene.light, cull=len(self.mesh.triangles))
         linear, classes, brightness = shade(surface, scene.skin, scene.look, scene.light, shadow,
                                             view.intrinsics)
         exposure = (np.exp(rng.uniform(*np.log(EXPOSURE_RANGE))) / max(brightness, 1e-3)
@@ -231,7 +234,8 @@ class PeopleRenderer:
             attributes[count:, OCCLUSION] = 1.0
         uv = np.zeros((len(triangles), 3, 2), np.float32)
         uv[:len(mesh.triangles)] = mesh.corner_uv
-        triangle, bary, depth = rasterize(screen, triangles, view.side, view.side)
+        triangle, bary, depth = rasterize(screen, triangles, view.side, view.side,
+                                          cull=len(mesh.triangles))
         return (Surface(triangle, bary, depth, triangles, attributes, uv, np.concatenate(material),
                         np.concatenate(label)), camera, screen)
 

@@ -315,7 +315,7 @@ def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, har
             # Normalised Blinn-Phong.
             mirror = shine * FRESNEL * (power + 8.0) / 8.0 * half ** power * toward * open_share
     grazing = (1.0 - min(max(facing, 0.0), 1.0)) ** 4
-    gleam = shine * FRESNEL * (1.0 + 5.0 * grazing) * occlusion
+    gleam = shine * FRESNEL * (1.0 + 2.5 * grazing) * occlusion
     rx, ry, rz = 2 * facing * nx - vx, 2 * facing * ny - vy, 2 * facing * nz - vz
     brightness = 0.0
     for k in range(3):
@@ -342,7 +342,7 @@ def _eye(value, look, colour):
     in_pupil = min(max((pupil_angle - angle) / 0.03 + 0.5, 0.0), 1.0)
     share = angle / iris_angle
     fibre = 0.85 + 0.2 * np.sin(around * 23 + 2 * np.sin(around * 7)) * share
-    limbus = 1.0 - 0.55 * min(max((share - 0.75) * 4, 0.0), 1.0)
+    limbus = 1.0 - 0.65 * min(max((share - 0.75) * 4, 0.0), 1.0)
     red = min(1.0, max(0.0, radius - 0.55) * 1.2)
     for k in range(3):
         white = look[1, k] * (1.0 - red * (0.15 if k == 0 else 0.38))

@@ -157,7 +157,8 @@ class SkinPainter:
         self._paint_lips(rng, tone_log, paleness, add)
         if rng.random() < MAKE_UP_PROBABILITY:
             add("lids", np.log(to_linear(rng.uniform(50, 170, 3))) * 0.3 - tone_log * 0.3)
-            add("rims", -rng.uniform(0.3, 1.5))
+        # Lash roots, and liner on some.
+        add("rims", -rng.uniform(0.15, 0.6) - rng.uniform(0.3, 1.2) * (rng.random() < MAKE_UP_PROBABILITY))
         brow = (hair_log - tone_log) * rng.uniform(0.45, 1.0)
         # Brows are as a rule darker than the skin even under grey or blond hair.
         add("brows", np.minimum(brow, -rng.uniform(0.1, 0.5)), rng.uniform(0.0, 0.15))

@@ -7,7 +7,7 @@ import pytest
 
 from models.__main__ import main
 from models.synthesis import command, pool
-from models.synthesis.background import face_free_parts
+from models.synthesis.background import face_free_parts, find_faces
 
 
 class Counter:
@@ -74,7 +74,7 @@ def test_face_free_parts_of_a_portrait(astronaut, tmp_path):
     """Parts of a real portrait in which the detector finds no face."""
     image = cv2.imread(str(astronaut))
     cv2.imwrite(str(tmp_path / "a.png"), image)
-    parts = face_free_parts(tmp_path)
+    parts = face_free_parts(find_faces(tmp_path))
     assert 0 < len(parts) <= 3
     detector = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml")
     for part in parts:
@@ -84,4 +84,4 @@ def test_face_free_parts_of_a_portrait(astronaut, tmp_path):
 
 def test_folder_without_photographs(tmp_path):
     with pytest.raises(ValueError, match="no photographs"):
-        face_free_parts(tmp_path)
+        find_faces(tmp_path)
