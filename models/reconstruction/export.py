@@ -30,8 +30,8 @@ class FaceGraph(nn.Module):
 
     def forward(self, image):
         levels = self.network.backbone(image)
-        answer = self.network.reconstruct(levels, *self.network.pyramid(levels))
-        return (*answer[:-1], torch.sigmoid(answer.face_logit))
+        answer = self.network.reconstruct(levels, *self.network.pyramid(levels)).finished()
+        return tuple(answer[name] for name in FACE_OUTPUTS)
 
 
 class PixelGraph(nn.Module):

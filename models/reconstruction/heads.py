@@ -11,7 +11,7 @@ from .layers import GridReadout, convolution
 
 SMALLEST_SIGMA = 2e-3  # crop units, an eighth of a pixel: keeps the likelihood of a point bounded
 FIRST_SIGMA_LOGIT = -1.5  # softplus gives 0.2, about the error of the mean face
-FIRST_EXPRESSION_LOGIT = -2.5  # sigmoid gives 0.08: faces are mostly near rest
+FIRST_EXPRESSION = 0.07  # about the mean of all weights: faces are mostly near rest
 FRONTAL_6D = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)  # first two columns of diag(1,-1,-1), looking at us
 GAZE_SIZE = 4  # two eyes, yaw and pitch
 
@@ -76,7 +76,8 @@ class FusionHead(nn.Module):
     Lids, lips and irises are small and local: by the top of the backbone they are gone. UH-E2FAR
     (Dou et al. 2017) therefore reads the expression from fused lower layers; here the finest
     backbone level meets the pyramid's 16x16 level, then its 8x8 level, on the way down to 4x4
-    cells.
+    cells. The weights come out unbounded and are clamped where they are used: a sigmoid saturates
+    at the zeros that most weights are most of the time, and then learns nothing.
     """
 
     CELLS = 4
@@ -92,15 +93,15 @@ class FusionHead(nn.Module):
         outputs = EXPRESSION_SIZE + GAZE_SIZE
         self.readout = GridReadout(coarse, self.CELLS, self.REDUCED, hidden, outputs)
         with torch.no_grad():
-            self.readout.output.bias[:EXPRESSION_SIZE] = FIRST_EXPRESSION_LOGIT
+            self.readout.output.bias[:EXPRESSION_SIZE] = FIRST_EXPRESSION
 
     def forward(self, finest, pyramid16, pyramid8):
-        """-> expression (N,52) in 0..1, gaze (N,2,2) radians (left, right eye; yaw, pitch)."""
+        """-> expression (N,52) not yet clamped to 0..1, gaze (N,2,2) radians (left, right eye; yaw, pitch)."""
         fused = torch.cat([self.from_fine(finest), pyramid16], dim=1)
         fused = torch.cat([self.from_middle(fused), pyramid8], dim=1)
         numbers = self.readout(self.from_coarse(fused)).float()
         expression, gaze = numbers.split([EXPRESSION_SIZE, GAZE_SIZE], dim=1)
-        return torch.sigmoid(expression), gaze.reshape(-1, 2, 2)
+        return expression, gaze.reshape(-1, 2, 2)
 
 
 class SegmentationHead(nn.Module):

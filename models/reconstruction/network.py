@@ -13,11 +13,11 @@ from .heads import FusionHead, HighHead, PointHead, SegmentationHead
 
 
 class Reconstruction(NamedTuple):
-    """What the network says about N crops; the fields of the ONNX file, in its order.
+    """What the network says about N crops, as the losses take it; `finished` as users do.
 
     points (N,P,2) crop coordinates, x right, y down, -1..1; point_sigma (N,P) same units;
-    identity (N,60) standard deviations; expression (N,52) 0..1; gaze (N,2,2) radians;
-    rotation (N,3,3) head to crop camera; face_logit (N,), face_probability in the ONNX file.
+    identity (N,60) standard deviations; expression (N,52), not clamped; gaze (N,2,2) radians;
+    rotation (N,3,3) head to crop camera; face_logit (N,).
     """
 
     points: torch.Tensor
@@ -27,6 +27,15 @@ class Reconstruction(NamedTuple):
     gaze: torch.Tensor
     rotation: torch.Tensor
     face_logit: torch.Tensor
+
+    def finished(self):
+        """The outputs of the ONNX file by name, in its order.
+
+        As the fields, but expression lies in 0..1 and face (N,) is a probability.
+        """
+        outputs = self._asdict() | {"expression": self.expression.clamp(0, 1)}
+        outputs["face"] = torch.sigmoid(outputs.pop("face_logit"))
+        return outputs
 
 
 class ReconstructionNetwork(nn.Module):
@@ -66,7 +75,5 @@ def answers(network, image, device):
     image: uint8 array (N,128,128,3) RGB; device: where the network is.
     """
     reconstruction, logits = network(torch.from_numpy(np.ascontiguousarray(image)).to(device))
-    named = reconstruction._asdict()
-    named["face"] = torch.sigmoid(named.pop("face_logit"))
-    named["segmentation"] = logits.softmax(dim=1)
+    named = reconstruction.finished() | {"segmentation": logits.softmax(dim=1)}
     return {name: value.float().cpu().numpy() for name, value in named.items()}

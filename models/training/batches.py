@@ -97,7 +97,8 @@ def training_crops(drawn, labels, rng):
 def face_or_whole_crops(drawn, labels):
     """Well-placed crops of the faces; the whole picture where there is none."""
     count, width = len(drawn.images), drawn.width
-    whole = Crops(np.full((count, 2), (width - 1) / 2), np.full(count, float(width)), np.zeros(count))
+    centre, side = np.full((count, 2), (width - 1) / 2), np.full(count, float(width))
+    whole = Crops(centre, side, np.zeros(count))
     return pick(drawn.background, whole, face_crops(labels.points))
 
 

@@ -12,8 +12,9 @@ class LossWeights:
 
     point_likelihood: float = 0.5
     point_distance: float = 0.5
-    gap: float = 0.6
-    shape: float = 0.6  # identity and expression, parameters and vertices balanced as they go
+    gap: float = 0.8
+    identity: float = 0.8  # here and in expression parameters and vertices are balanced
+    expression: float = 2.0
     gaze: float = 0.25
     rotation: float = 0.25
     segmentation: float = 0.25

@@ -46,7 +46,7 @@ class Labels:
     focal: np.ndarray
 
     def mirrored(self, flip, tables, width):
-        """The labels with the faces where flip (N,) is true mirrored in pictures `width` px wide."""
+        """The labels, mirrored in pictures `width` px wide where flip (N,) is true."""
         points = self.points[:, tables.points] * (-1, 1) + (width - 1, 0)
         gaze = self.gaze[:, ::-1] * (-1, 1)  # the eyes change sides, yaw changes sign
         mirrored = {

@@ -16,13 +16,12 @@ HIDDEN_POINT_WEIGHT = 0.3  # of a point that is covered, self-occluded or outsid
 LANDMARK_WEIGHT = 2.0  # an iBUG point against a dense one
 POINT_SCALE = 0.05  # crop units; the next scales likewise are typical errors of a young network
 GAP_SCALE = 0.03  # crop units
-VERTEX_SCALE = 0.003  # metres
+VERTEX_SCALE = 0.003  # metres; below, the error counts by its square
 GAZE_SCALE = 0.15  # radians
 ROTATION_SCALE = 0.3  # Frobenius norm; about 12 degrees
 ACTIVE_WEIGHT = 0.35  # share of the samples that use a shape in its loss; at rest is the rest
 ACTIVE_FROM = 0.05  # weight from which a shape is in use
-HUBER_EXPRESSION = 0.1  # shape weight below which an error counts by its square
-EXPRESSION_SCALE = 0.15
+EXPRESSION_SCALE = 0.25  # shape weight; below, the error counts by its square
 PARAMETER_SHARE = (0.7, 0.3)  # of the shape loss, at the start and at the end of training
 BALANCE_MEMORY = 0.98  # per step, of the running sizes of the balanced losses
 SEGMENTATION_CLASS_WEIGHTS = (0.5, 0.5, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0)  # small regions count more
@@ -91,10 +90,12 @@ class ReconstructionLoss(nn.Module):
             "distance": weight.point_distance * distance,
             "gap": weight.gap
             * gap_loss(answer.points, batch["points"], batch["visible"], self.gaps),
-            "identity": weight.shape
+            "identity": weight.identity
             * self.identity(answer.identity, batch["identity"], progress),
-            "expression": weight.shape
-            * self.expression(answer.expression, batch["expression"], progress),
+            "expression": weight.expression
+            * self.expression(
+                within_range(answer.expression, batch["expression"]), batch["expression"], progress
+            ),
             "gaze": weight.gaze * gaze_loss(answer.gaze, batch["gaze"], batch["expression"]),
             "rotation": weight.rotation * rotation_loss(answer.rotation, batch["rotation"]),
         }
@@ -122,9 +123,10 @@ class BalancedShapeLoss(nn.Module):
 
     def forward(self, predicted, true, progress):
         """predicted, true (N,K) -> scalar."""
-        displacement = ((predicted - true) @ self.basis).reshape(len(true), -1, 3)
-        vertices = distances(displacement).mean() / VERTEX_SCALE
-        parameters = self.parameter_loss(predicted, true, self.reach)
+        error = predicted - true
+        displacement = (error @ self.basis).reshape(len(true), -1, 3) / VERTEX_SCALE
+        vertices = pseudo_huber(displacement.square().sum(dim=2)).mean()
+        parameters = self.parameter_loss(error, true, self.reach)
         ratio = self.update(vertices.detach(), parameters.detach())
         share = PARAMETER_SHARE[0] + (PARAMETER_SHARE[1] - PARAMETER_SHARE[0]) * progress
         return (1 - share) * vertices + share * ratio * parameters
@@ -167,24 +169,37 @@ def gap_loss(points, true, visible, pairs):
     return (weight * distances(error)).sum() / weight.sum() / GAP_SCALE
 
 
-def identity_loss(predicted, true, reach):
+def pseudo_huber(square):
+    """Of squared relative errors: half the square where small, the error itself where large."""
+    return (1 + square).sqrt() - 1
+
+
+def within_range(predicted, true):
+    """Shape weights (N,52) as predicted, but beyond 0..1 as if at the bound where it is true.
+
+    So a weight at rest may come out negative, which clamping mends, at no cost.
+    """
+    below, above = (true <= 0) & (predicted < 0), (true >= 1) & (predicted > 1)
+    return torch.where(below | above, true, predicted)
+
+
+def identity_loss(error, _true, reach):
     """Mean square error of identity (N,60), each component by how far it moves the points."""
-    return ((predicted - true).square() * reach).mean()
+    return (error.square() * reach).mean()
 
 
-def expression_loss(predicted, true, _reach):
+def expression_loss(error, true, _reach):
     """Error of shape weights (N,52) that zeros do not dominate.
 
     Most weights are zero in most pictures. Errors are therefore averaged apart over the samples
     that use a shape and over those at rest, shape by shape, so that a rare shape counts as much
-    as a frequent one.
+    as a frequent one. Small errors count by their square: absolute errors are least at the
+    median, which for a rare shape is rest, whatever the picture hints at.
     """
-    error = functional.huber_loss(predicted, true, reduction="none", delta=HUBER_EXPRESSION)
-    error = error / (HUBER_EXPRESSION * EXPRESSION_SCALE)
-    active = (true > ACTIVE_FROM).to(error.dtype)
-    return ACTIVE_WEIGHT * mean_by_shape(error, active) + (1 - ACTIVE_WEIGHT) * mean_by_shape(
-        error, 1 - active
-    )
+    loss = pseudo_huber((error / EXPRESSION_SCALE).square())
+    active = (true > ACTIVE_FROM).to(loss.dtype)
+    at_rest = mean_by_shape(loss, 1 - active)
+    return ACTIVE_WEIGHT * mean_by_shape(loss, active) + (1 - ACTIVE_WEIGHT) * at_rest
 
 
 def mean_by_shape(error, mask):

@@ -33,4 +33,6 @@ def test_a_new_network_starts_at_a_frontal_face_near_rest():
         answer, _ = network(torch.full((1, 128, 128, 3), 127, dtype=torch.uint8))
     assert (answer.points[0] - mean).abs().max() < 0.3
     assert (answer.rotation[0] - torch.diag(torch.tensor([1.0, -1, -1]))).abs().max() < 0.5
-    assert answer.expression.max() < 0.3
+    assert answer.expression.abs().max() < 0.3
+    finished = answer.finished()
+    assert finished["expression"].min() >= 0 and 0 < finished["face"].item() < 1

@@ -18,6 +18,7 @@ from models.training.losses import (
     identity_loss,
     point_losses,
     segmentation_loss,
+    within_range,
 )
 
 
@@ -51,10 +52,18 @@ def test_a_rare_shape_counts_as_much_as_a_frequent_one():
     missed_rare, missed_frequent = true.clone(), true.clone()
     missed_rare[:, 5] = 0
     missed_frequent[:, 6] = 0
-    rare = expression_loss(missed_rare, true, None)
-    assert rare == pytest.approx(expression_loss(missed_frequent, true, None).item(), rel=1e-5)
-    assert rare > 20 * expression_loss(torch.where(true > 0, true, 0.05), true, None) / 52
-    assert expression_loss(true, true, None) == 0
+    rare = expression_loss(missed_rare - true, true, None)
+    frequent = expression_loss(missed_frequent - true, true, None)
+    assert rare == pytest.approx(frequent.item(), rel=1e-5)
+    noise = torch.where(true > 0, 0.0, 0.05)
+    assert rare > expression_loss(noise, true, None), "52 shapes a little off weigh less"
+    assert expression_loss(true - true, true, None) == 0
+
+
+def test_weights_beyond_their_range_cost_nothing_where_clamping_mends_them():
+    predicted, true = torch.tensor([[-0.3, -0.3, 1.2, 0.4]]), torch.tensor([[0.0, 0.5, 1.0, 0.0]])
+    mended = within_range(predicted, true)
+    assert torch.equal(mended, torch.tensor([[0.0, -0.3, 1.0, 0.4]]))
 
 
 def test_a_closed_eye_has_no_gaze():
