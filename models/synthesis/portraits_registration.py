@@ -29,6 +29,9 @@ NOISE = 0.025
 IDENTITY_SIGMA = 1.0
 EXPRESSION_SIGMA = 0.5
 EXPRESSION_SCALE = 0.10  # mean of the exponential prior, which leaves most shapes at zero
+USED_SHAPE = 0.03  # weight from which a shape counts as chosen
+SMALLEST_BOUND = 1e-9  # bounds must not coincide
+IDENTITY_LIMIT = 3.0
 # MediaPipe's face oval marks the outline of the face, not fixed places on the skin.
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
         152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
@@ -122,11 +125,15 @@ class Registrar:
                           np.full(len(self.free_shapes), 1 / EXPRESSION_SIGMA))  # fmt: skip
         normal = system.T @ system + np.diag(prior**2)
         root = np.linalg.cholesky(normal)
-        lower = np.append(np.full(count, -3.0), np.zeros(len(self.free_shapes)))
-        upper = np.append(np.full(count, 3.0), np.ones(len(self.free_shapes)))
+        gradient = system.T @ right.ravel()
+        lower = np.append(np.full(count, -IDENTITY_LIMIT), np.zeros(len(self.free_shapes)))
+        upper = np.append(np.full(count, IDENTITY_LIMIT), np.ones(len(self.free_shapes)))
+        # The exponential prior chooses the shapes, but also shrinks them: those it chooses are
+        # solved for again without it.
         sparse = np.append(np.zeros(count), np.full(len(self.free_shapes), 1 / EXPRESSION_SCALE))
-        pull = np.linalg.solve(root, system.T @ right.ravel() - sparse)
-        solution = lsq_linear(root.T, pull, (lower, upper), method="bvls").x
+        chosen = _bounded(root, gradient - sparse, lower, upper) > USED_SHAPE
+        upper[count:][~chosen[count:]] = SMALLEST_BOUND
+        solution = _bounded(root, gradient, lower, upper)
         weights = look.astype(float)
         weights[self.free_shapes] = solution[count:]
         return solution[:count], weights
@@ -149,6 +156,11 @@ class Registrar:
         mean = np.mean(angles, axis=0) - self.gaze_offset
         mean = np.clip(mean, -LARGEST_GAZE, LARGEST_GAZE)
         return np.stack([mean, mean])
+
+
+def _bounded(root, gradient, lower, upper) -> np.ndarray:
+    """The minimum of x' L L' x / 2 - gradient' x between bounds; root: the Cholesky factor L."""
+    return lsq_linear(root.T, np.linalg.solve(root, gradient), (lower, upper), method="bvls").x
 
 
 def gaze_error(fits: list[Fit]) -> np.ndarray:
