@@ -24,6 +24,9 @@ from .take import Take, TakeError, read_take
 MOVIE_HEIGHT, STILL_HEIGHT = 360, 512
 MOVIE_SUFFIX, STILL_SUFFIX = ".mp4", ".png"
 
+# Frames between two lines of a log.
+LOG_INTERVAL = 12
+
 EXIT_BAD_INPUT = 2
 
 
@@ -126,9 +129,16 @@ def _render_pictures(scene, folder: Path) -> list[Path]:
         scene.render.filepath = str(pictures[-1])
         with _quiet():
             bpy.ops.render.render(write_still=True, scene=scene.name)
-        print(f"\rrender {frame - first + 1}/{last - first + 1}", end="", file=sys.stderr)
-    print(file=sys.stderr)
+        _tell(frame - first + 1, last - first + 1)
     return pictures
+
+
+def _tell(done: int, total: int) -> None:
+    """How far the rendering is, on stderr: one line that counts up, in a log a few."""
+    if sys.stderr.isatty():
+        print(f"\rrender {done}/{total}", end="\n" if done == total else "", file=sys.stderr)
+    elif done % LOG_INTERVAL == 0 or done == total:
+        print(f"render {done}/{total}", file=sys.stderr)
 
 
 def _write(scene, output: Path, is_movie: bool) -> None:

@@ -36,7 +36,8 @@ class MIEN_OT_capture(bpy.types.Operator, ImportHelper):
 
     bl_idname = "mien.capture"
     bl_label = "Capture"
-    bl_options = {"REGISTER", "UNDO"}
+    # Not REGISTER: its panel would capture anew at every change of an option.
+    bl_options = {"UNDO"}
 
     filter_glob: bpy.props.StringProperty(
         default=";".join(f"*{suffix}" for suffix in sorted(MOVIE_SUFFIXES | PICTURE_SUFFIXES)),

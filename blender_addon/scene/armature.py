@@ -64,7 +64,8 @@ def add_armature(
 ) -> bpy.types.Object:
     """The armature at rest: five bones named as in the take, at the origin of the world."""
     data = bpy.data.armatures.new(name)
-    data.display_type = "OCTAHEDRAL"
+    # In front of the face, yet thin enough to see it.
+    data.display_type = "STICK"
     rig = bpy.data.objects.new(name, data)
     rig.show_in_front = True
     collection.objects.link(rig)
