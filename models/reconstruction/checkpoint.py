@@ -10,7 +10,7 @@ from .config import NetworkConfig
 from .network import ReconstructionNetwork
 
 FORMAT = "mien-checkpoint"
-VERSION = 1
+VERSION = 2  # 1 had shape weights behind a sigmoid
 
 
 def save_checkpoint(path, network, **more):
