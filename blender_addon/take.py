@@ -31,7 +31,7 @@ SMALLEST_QUATERNION = 1e-3
 
 
 class TakeError(ValueError):
-    """A take that cannot be used. The message is one sentence for the person who picked the file."""
+    """A take that cannot be used. Its message is one sentence for whoever picked the file."""
 
 
 @dataclass(frozen=True)
