@@ -54,7 +54,9 @@ class Glasses:
 
 
 def _grid_triangles(rows: int, columns: int, closed: bool) -> np.ndarray:
-    """Triangles (N,3) of a grid of vertices, row by row; closed joins the last column to the first."""
+    """Triangles (N,3) of a grid of vertices, row by row; closed joins the last column
+    to the first.
+    """
     across = columns if closed else columns - 1
     row, column = np.mgrid[:rows - 1, :across]
     following = (column + 1) % columns
@@ -64,13 +66,15 @@ def _grid_triangles(rows: int, columns: int, closed: bool) -> np.ndarray:
                            np.stack([b, c, d], axis=-1).reshape(-1, 3)]).astype(np.int32)
 
 
-def clothes(rng: np.random.Generator, head: Head, vertices: np.ndarray, rotation: np.ndarray) -> Mesh:
+def clothes(rng: np.random.Generator, head: Head, vertices: np.ndarray,
+            rotation: np.ndarray) -> Mesh:
     """Shoulders in a shirt with a low, round, pointed or standing collar.
 
     vertices (V,3): the person's head; rotation (3,3): its pose, of which the body takes a share.
     """
     low = head.mean[:, 1] < -0.12
-    broad = float(np.quantile(np.abs(vertices[low, 0]), 0.8) / np.quantile(np.abs(head.mean[low, 0]), 0.8))
+    broad = float(np.quantile(np.abs(vertices[low, 0]), 0.8)
+                  / np.quantile(np.abs(head.mean[low, 0]), 0.8))
     rings = np.array(SHOULDER_RINGS)
     rings[:, 1:3] *= np.clip(broad, 0.8, 1.35) * rng.uniform(0.95, 1.15, 2)
     rings[3:, 1] *= rng.uniform(0.8, 1.1)
@@ -131,7 +135,8 @@ class HatMaker:
                     np.concatenate(triangles).astype(np.int32), HAT, pool.OCCLUDER)
 
 
-def _brim(rng: np.random.Generator, crown: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray]:
+def _brim(rng: np.random.Generator, crown: np.ndarray,
+          reach: float) -> tuple[np.ndarray, np.ndarray]:
     """A peak (reach < pi) or a whole brim around the lower border of a crown (n,3)."""
     centre = (crown.max(axis=0) + crown.min(axis=0)) / 2
     radius = (crown.max(axis=0) - crown.min(axis=0)) / 2
@@ -151,7 +156,8 @@ def _brim(rng: np.random.Generator, crown: np.ndarray, reach: float) -> tuple[np
     return np.concatenate([inner, middle, outer]), _grid_triangles(3, len(turn), False)
 
 
-def glasses(rng: np.random.Generator, head: Head, vertices: np.ndarray, eyes: np.ndarray) -> Glasses:
+def glasses(rng: np.random.Generator, head: Head, vertices: np.ndarray,
+            eyes: np.ndarray) -> Glasses:
     """Glasses on the nose; vertices (V,3) of the person, eyes (2,3): left and right eye centre."""
     marks = vertices[head.points68]
     half_width = rng.uniform(0.021, 0.029)
@@ -176,7 +182,8 @@ def glasses(rng: np.random.Generator, head: Head, vertices: np.ndarray, eyes: np
     lift = np.array([0.0, rng.uniform(0.0, 0.008), 0.003])
     tubes.append(_tube(np.stack([inner[0], (inner[0] + inner[1]) / 2 + lift, inner[1]]), radius))
     for outline, outward, ear in ((left, 1.0, marks[16]), (right, -1.0, marks[0])):
-        hinge = outline[np.argmax(outward * outline[:, 0])] + (0, rng.uniform(0, 0.4) * half_height, 0)
+        hinge = outline[np.argmax(outward * outline[:, 0])].copy()
+        hinge[1] += rng.uniform(0, 0.4) * half_height
         end = np.array([ear[0] * 1.02 + outward * 0.004, ear[1] + 0.008, ear[2] - 0.02])
         corner = hinge + (outward * 0.003, 0.0, -0.006)
         tubes.append(_tube(np.stack([hinge, corner, end]), radius))

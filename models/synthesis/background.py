@@ -22,6 +22,8 @@ FACE_MARGIN = (0.5, 0.7, 0.3)
 SMALLEST_PART = 40
 """Parts of fewer pixels a side would only be smears when enlarged."""
 PHOTO_PROBABILITY = 0.65
+SHAPE_BLUR = (0.003, 0.05)
+"""Blur of painted shapes in sides, drawn log-uniformly."""
 DETECTOR = "haarcascade_frontalface_alt2.xml"
 
 
@@ -77,7 +79,7 @@ def find_faces(folder: str | Path, count: int = PHOTO_COUNT) -> list[Photograph]
         if len(found) == count:
             break
     if not found:
-        raise ValueError(f"no photographs with a face in {folder}: cannot cut backgrounds from them")
+        raise ValueError(f"no photographs with a face in {folder} to cut backgrounds from")
     return found
 
 
@@ -123,7 +125,7 @@ def procedural(rng: np.random.Generator, side: int) -> np.ndarray:
     if kind > 0.3:
         for _ in range(int(rng.integers(2, 14))):
             _shape(image, rng)
-        image = cv2.GaussianBlur(image, (0, 0), side * np.exp(rng.uniform(np.log(0.003), np.log(0.05))))
+        image = cv2.GaussianBlur(image, (0, 0), side * np.exp(rng.uniform(*np.log(SHAPE_BLUR))))
     if rng.random() < 0.3:
         grain = rng.uniform(2, 10) * smooth_noise(rng, side, side, side / 2)
         image = np.clip(image + grain[..., None], 0, 255).astype(np.uint8)

@@ -166,8 +166,7 @@ def _shrink(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @cache
 def _noise_bank() -> np.ndarray:
-    """Standard normal numbers (side,side,3), float32: drawing them anew would cost most of the time.
-    """
+    """Standard normal numbers (side,side,3), float32: drawing them anew would be slow."""
     return np.random.default_rng(NOISE_BANK_SEED).standard_normal(
         (NOISE_BANK_SIDE, NOISE_BANK_SIDE, 3), dtype=np.float32)
 

@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Carry out `render`; ValueError or OSError for arguments that cannot be used."""
     if not (arguments.sheet or arguments.benchmark or arguments.out):
-        raise ValueError("say where the pictures shall go (--out DIR), or ask for --sheet or --benchmark")
+        raise ValueError("say where the pictures shall go: --out DIR, --sheet FILE, or --benchmark")
     if arguments.out and arguments.count < 1:
         raise ValueError("--out needs --count, the number of pictures")
     if arguments.photos and not arguments.photos.is_dir():
@@ -83,7 +83,7 @@ def make_renderer(source: str, photos: Path | None, fits: Path | None = None) ->
         from .negatives import BackgroundRenderer
         return BackgroundRenderer(photos)
     if photos is None or fits is None:
-        raise ValueError("the source portraits needs --photos DIR, a folder of portraits, and --fits FILE")
+        raise ValueError("the source portraits needs --photos DIR (portraits) and --fits FILE")
     from .portraits import PortraitRenderer
     return PortraitRenderer(photos, fits)
 
@@ -91,7 +91,8 @@ def make_renderer(source: str, photos: Path | None, fits: Path | None = None) ->
 def fill(renderer: Renderer, folder: Path, count: int, seed: int, source: int, part: int = 0,
          parts: int = 1) -> None:
     """Bring a pool to `count` samples; finished chunks are kept, the last may be shorter."""
-    lengths = [min(pool.CHUNK_LENGTH, count - first) for first in range(0, count, pool.CHUNK_LENGTH)]
+    lengths = [min(pool.CHUNK_LENGTH, count - first)
+               for first in range(0, count, pool.CHUNK_LENGTH)]
     wanted = [index for index in range(len(lengths))
               if index % parts == part and not pool.chunk_path(folder, index).exists()]
     with tqdm(total=sum(lengths[index] for index in wanted), unit="picture",
@@ -135,7 +136,7 @@ def _write_sheet(renderer: Renderer, arguments: argparse.Namespace) -> None:
 
 
 def _benchmark(renderer: Renderer, arguments: argparse.Namespace) -> None:
-    """Print pictures per second of processor time, which other work on the machine hardly alters."""
+    """Print pictures per second of processor time and of the clock on the wall."""
     source = SOURCES.index(arguments.source)
     renderer.sample(sample_rng(arguments.seed, source, 0, 0))
     start, wall = time.process_time(), time.perf_counter()

@@ -52,7 +52,8 @@ class Roots:
 
     def at(self, chosen: np.ndarray, triangles: np.ndarray, attribute: np.ndarray) -> np.ndarray:
         """An attribute (V,C) of the vertices at the chosen roots (m,C)."""
-        return np.einsum("ij,ijk->ik", self.bary[chosen], attribute[triangles[self.triangle[chosen]]])
+        corners = attribute[triangles[self.triangle[chosen]]]
+        return np.einsum("ij,ijk->ik", self.bary[chosen], corners)
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,13 @@ def sample_style(rng: np.random.Generator) -> Style:
     fringe = rng.uniform(0.015, 0.05)
     if kind < 0.30:
         return Style(rng.uniform(0.012, 0.045), rng.uniform(0.3, 0.9),
-                     np.array([side * rng.uniform(0, 0.5), rng.uniform(-0.4, 0.3), rng.uniform(-0.2, 1.0)]),
+                     np.array([side * rng.uniform(0, 0.5), rng.uniform(-0.4, 0.3),
+                               rng.uniform(-0.2, 1.0)]),
                      part, rng.uniform(0, 0.4), rng.uniform(0, 0.15), 0.0005, 1.0, fringe, 1.0)
     if kind < 0.42:
-        return Style(rng.uniform(0.04, 0.12), rng.uniform(0.15, 0.5), np.array([side * 0.3, 0.3, -1.0]),
-                     part, rng.uniform(0, 0.5), 0.1, 0.001, 1.0, fringe, 1.0)
+        return Style(rng.uniform(0.04, 0.12), rng.uniform(0.15, 0.5),
+                     np.array([side * 0.3, 0.3, -1.0]), part, rng.uniform(0, 0.5), 0.1, 0.001, 1.0,
+                     fringe, 1.0)
     if kind < 0.58:
         return Style(rng.uniform(0.06, 0.16), rng.uniform(0.1, 0.4), np.array([0.0, -0.2, 0.1]),
                      part, rng.uniform(0.7, 1.2), rng.uniform(0.15, 0.35), rng.uniform(0, 0.003),
@@ -143,7 +146,10 @@ class HairGrower:
 
     def grow_scalp(self, rng: np.random.Generator, style: Style, layer: np.ndarray,
                    colour: np.ndarray, vertices: np.ndarray, normals: np.ndarray) -> Strands:
-        """Hair on the skull where the chart layer (H,W) says so; vertices, normals (V,3) head space."""
+        """Hair on the skull where the chart layer (H,W) says so.
+
+        vertices, normals (V,3): the person, in head space.
+        """
         roots = self.scalp
         keep = np.flatnonzero(roots.density(layer) > 0.3)
         start = roots.at(keep, self.triangles, vertices)
@@ -187,7 +193,8 @@ class HairGrower:
 def _scatter(head: Head, triangles: np.ndarray, count: int, rng: np.random.Generator) -> Roots:
     """Roots spread evenly by area over some triangles of the mean head, in random order."""
     corner = head.mean[head.triangles[triangles]].astype(np.float64)
-    area = np.linalg.norm(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), axis=1)
+    cross = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    area = np.linalg.norm(cross, axis=1)
     chosen = rng.choice(len(triangles), count, p=area / area.sum())
     first, second = np.sqrt(rng.random(count)), rng.random(count)
     bary = np.stack([1 - first, first * (1 - second), first * second], axis=1)
@@ -242,7 +249,8 @@ def _grow(start, normal, flow, length, lift, fall, layerness, steps, centre, rad
                 x += dx * step
                 y += dy * step
                 z += dz * step
-                ex, ey, ez = (x - centre[0]) / radii[0], (y - centre[1]) / radii[1], (z - centre[2]) / radii[2]
+                ex, ey = (x - centre[0]) / radii[0], (y - centre[1]) / radii[1]
+                ez = (z - centre[2]) / radii[2]
                 # Below its middle the skull goes on as a neck: a cylinder.
                 if ey < 0:
                     ey *= 0.6
@@ -334,7 +342,8 @@ def _draw(points, colour, thickness, rotation, translation, lens, harmonics, sun
                 for channel in range(3):
                     received = (max(0.0, _irradiance(harmonics, nx, ny, nz, channel)) * soak
                                 + sun_colour[channel] * direct * soak)
-                    shaded[channel] = colour[strand, channel] * received + gleam * sun_colour[channel]
+                    shaded[channel] = (colour[strand, channel] * received
+                                       + gleam * sun_colour[channel])
                 wide = thickness * lens[0] / cz
                 _line(last_x, last_y, last_z, x, y, cz, wide, shaded, linear, classes, depth, label)
             last_x, last_y, last_z = x, y, cz

@@ -2,8 +2,9 @@
 """Light around the head: soft surroundings in spherical harmonics, one sun-like lamp, shadows.
 
 Second-order harmonics carry irradiance to about one per cent (Ramamoorthi and Hanrahan 2001, "An
-efficient representation for irradiance environment maps"). Soft shadowing of the surroundings by the
-head itself is precomputed transfer (Sloan, Kautz, Snyder 2002), folded into one factor a vertex.
+efficient representation for irradiance environment maps"). Soft shadowing of the surroundings by
+the head itself is precomputed transfer (Sloan, Kautz, Snyder 2002), folded into one factor a
+vertex.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ SHADOW_REACH = 0.21
 class Light:
     """Light in camera space.
 
-    lobes: directions towards the light (n,3), colours (n,3), for the soft surroundings; ambient (3,).
+    lobes: directions towards the light (n,3), colours (n,3), for the soft surroundings; ambient
+    (3,).
     sun: direction towards it (3,); sun_colour (3,): irradiance on a facing surface over pi.
     softness: radius of the sun's penumbra in texels of the shadow map.
     """
@@ -173,7 +175,7 @@ def _visible(vertices: np.ndarray, triangles: np.ndarray, direction: np.ndarray)
 
 @dataclass(frozen=True)
 class ShadowMap:
-    """depth (side,side) float32 from the lamp; matrix (3,4): camera space to texel x, y and depth."""
+    """depth (side,side) float32 from the lamp; matrix (3,4): camera space to texel x, y, depth."""
 
     depth: np.ndarray
     matrix: np.ndarray

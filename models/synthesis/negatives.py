@@ -130,7 +130,8 @@ def _add_skin(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(image * (1 - alpha) + field * alpha + 0.5, 0, 255).astype(np.uint8)
 
 
-def _hand(mask: np.ndarray, shade: np.ndarray, centre: np.ndarray, rng: np.random.Generator) -> None:
+def _hand(mask: np.ndarray, shade: np.ndarray, centre: np.ndarray,
+          rng: np.random.Generator) -> None:
     """A palm with three to five fingers, drawn into mask and shade."""
     side = mask.shape[0]
     angle = rng.uniform(0, 2 * np.pi)
@@ -142,7 +143,8 @@ def _hand(mask: np.ndarray, shade: np.ndarray, centre: np.ndarray, rng: np.rando
     fan = np.linspace(-0.7, 0.7, count) * rng.uniform(0.3, 1.0)
     for turn in fan:
         direction = np.array([np.cos(angle + turn), np.sin(angle + turn)])
-        start, end = centre + direction * size * 0.7, centre + direction * size * rng.uniform(1.6, 2.2)
+        start = centre + direction * size * 0.7
+        end = centre + direction * size * rng.uniform(1.6, 2.2)
         ends = [tuple(int(v) for v in place) for place in (start, end)]
         thick = max(3, int(size * 0.36))
         cv2.line(mask, *ends, 255, thick, cv2.LINE_AA)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Things between camera and face, painted into a finished picture: hands, glasses, cups, hair, cloth.
+"""Things between camera and face, painted into a finished picture: hands, glasses, hair, cloth.
 
-`occlude` runs while training. Every occluder is a mask and a colour field; it places itself by the 68
-iBUG points, so that it lands where such things are in photographs. All drawing is OpenCV's, on the
-occluder's own bounding box where it is small, and stays below a millisecond at 128 px on average.
+`occlude` runs while training. Every occluder is a mask and a colour field; it places itself by the
+68 iBUG points, so that it lands where such things are in photographs. All drawing is OpenCV's
+and stays below a millisecond at 128 px on average.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class Face:
         # Under strong yaw the eyes nearly fall together; the face's height still gives a direction.
         right = np.array([down[1], -down[0]])
         extent = np.ptp(marks, axis=0)
-        return Face(marks, marks.mean(axis=0), right, down, float(max(extent.mean(), 4.0)), distance)
+        size = float(max(extent.mean(), 4.0))
+        return Face(marks, marks.mean(axis=0), right, down, size, distance)
 
     def at(self, x: float, y: float) -> np.ndarray:
         """The place x face sizes to the right of the centre and y sizes below it."""
@@ -444,7 +445,7 @@ def _shadow(image, face, rng, donor):
 
 
 def _frame_edge(image, face, rng, donor):
-    """The photograph ends inside the crop: the rest is black, one colour or its stretched border."""
+    """The photograph ends inside the crop: the rest is one colour or its stretched border."""
     side = int(rng.integers(4))
     turned = np.rot90(image, side)
     height = turned.shape[0]

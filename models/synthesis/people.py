@@ -128,10 +128,12 @@ class Person:
     gaze: np.ndarray
 
 
-def sample_person(head: Head, rng: np.random.Generator, towards: np.ndarray | None = None) -> Person:
+def sample_person(head: Head, rng: np.random.Generator,
+                  towards: np.ndarray | None = None) -> Person:
     """Draw a person; towards (3,): direction from the head to the camera, in head space."""
     gaze = sample_gaze(rng, towards)
-    return Person(sample_identity(rng, len(head.identity_basis)), sample_expression(rng, gaze), gaze)
+    identity = sample_identity(rng, len(head.identity_basis))
+    return Person(identity, sample_expression(rng, gaze), gaze)
 
 
 def sample_identity(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -210,7 +212,7 @@ def _wink(weights: np.ndarray, rng: np.random.Generator) -> None:
 
 
 def _possible(weights: np.ndarray) -> np.ndarray:
-    """Take back what a face cannot do at once, and what the shapes of a linear head must not add."""
+    """Take back what a face cannot do at once, and what linear shapes must not add up to."""
     weights[_INDEX["mouthClose"]] = min(weights[_INDEX["mouthClose"]], weights[_INDEX["jawOpen"]])
     for side in ("Left", "Right"):
         blink, down = _INDEX["eyeBlink" + side], weights[_INDEX["eyeLookDown" + side]]

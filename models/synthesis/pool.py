@@ -36,10 +36,10 @@ class Sample:
 
     image (192,192,3) uint8 RGB; points (P,2) float32 px; visible (P,) uint8, 0 where the point is
     hidden by the head itself or by something before it; identity (60,), expression (52,), gaze
-    (2,2) float32 as the head model takes them; rotation (3,3) float32, head to the camera that looks
-    along the ray through the picture's centre; focal: the camera's focal length in px of this
-    picture, the principal point being its centre, 0 where unknown; face 0 or 1; segmentation (96,96)
-    uint8; source as the constants above. Without a face all other labels are zeros.
+    (2,2) float32 as the head model takes them; rotation (3,3) float32, head to the camera that
+    looks along the ray through the picture's centre; focal: the camera's focal length in px of this
+    picture, the principal point being its centre, 0 where unknown; face 0 or 1; segmentation
+    (96,96) uint8; source as the constants above. Without a face all other labels are zeros.
     """
 
     image: np.ndarray

@@ -124,7 +124,8 @@ class PeopleRenderer:
     def _skin_and_hair(self, rng, person, hair, age, vertices, normals):
         """The painted skin, and the strands that grow from it."""
         painter, strands = self.painter, []
-        scalp_layer, beard_layer = painter.layers.pick("scalp", rng), painter.layers.pick("beard", rng)
+        scalp_layer = painter.layers.pick("scalp", rng)
+        beard_layer = painter.layers.pick("beard", rng)
         kind = rng.random()
         scalp = rng.uniform(0.0, 0.15) if kind < HAIRLESS_PROBABILITY else (
             rng.uniform(0.4, 0.95) if kind < HAIRLESS_PROBABILITY + CROPPED_PROBABILITY else 0.95)
@@ -172,7 +173,8 @@ class PeopleRenderer:
                 striped = np.arange(CLOTH_SIDE) % period < rng.integers(1, period)
                 rows = cloth if axis else cloth.swapaxes(0, 1)
                 rows[striped, :, :3] = (rows[striped, :, :3] + second) / 2
-        cloth[..., :3] *= np.exp(0.08 * fractal_noise(rng, CLOTH_SIDE, CLOTH_SIDE, 20, 2))[..., None]
+        weave = fractal_noise(rng, CLOTH_SIDE, CLOTH_SIDE, 20, 2)
+        cloth[..., :3] *= np.exp(0.08 * weave)[..., None]
         return cloth
 
     def render(self, scene: Scene, backdrop: np.ndarray, rng: np.random.Generator) -> pool.Sample:
@@ -185,7 +187,8 @@ class PeopleRenderer:
                                             view.intrinsics)
         exposure = (np.exp(rng.uniform(*np.log(EXPOSURE_RANGE))) / max(brightness, 1e-3)
                     * (MIDDLE_TONE / scene.skin.tone.mean()) ** TONE_COMPENSATION)
-        _expose(linear, surface.triangle, np.float32(exposure), scene_linear(backdrop), SUPERSAMPLING)
+        _expose(linear, surface.triangle, np.float32(exposure), scene_linear(backdrop),
+                SUPERSAMPLING)
         depth = surface.depth
         self._blend_lashes(screen, linear, depth, exposure)
         lit = scene.light.scaled(exposure)
@@ -267,8 +270,10 @@ class HeadMesh:
         """Read the head's parts off its groups; corners (N,3,2): skin chart of all triangles."""
         group = np.array(GROUP_NAMES)[head.group[head.triangle_quad]]
         material = np.select(
-            [np.isin(group, ("eye_left", "eye_right")), np.isin(group, ("teeth_upper", "teeth_lower")),
-             np.isin(group, ("inside_mouth", "tongue"))], [EYE, TEETH, CAVITY], SKIN).astype(np.uint8)
+            [np.isin(group, ("eye_left", "eye_right")),
+             np.isin(group, ("teeth_upper", "teeth_lower")),
+             np.isin(group, ("inside_mouth", "tongue"))],
+            [EYE, TEETH, CAVITY], SKIN).astype(np.uint8)
         label = np.select(
             [material == EYE, (material == TEETH) | (material == CAVITY), group == "lips"],
             [pool.EYES, pool.INSIDE_MOUTH, pool.LIPS], pool.SKIN).astype(np.uint8)
@@ -315,8 +320,9 @@ def _expose(linear, triangle, exposure, backdrop, factor):
                 for k in range(3):
                     linear[y, x, k] *= exposure
             else:
+                row, column = min(y // factor, last_y), min(x // factor, last_x)
                 for k in range(3):
-                    linear[y, x, k] = backdrop[min(y // factor, last_y), min(x // factor, last_x), k]
+                    linear[y, x, k] = backdrop[row, column, k]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
@@ -371,7 +377,7 @@ def _blend_lenses(worn: Glasses, view: View, light: Light, linear, classes, dept
 
 
 def _visible(points: np.ndarray, nearness: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Which points (P,2) px of the picture, at depth (P,), something nearer does not hide (P,) uint8.
+    """Which points (P,2) px of the picture, at depth (P,), nothing nearer hides: (P,) uint8.
 
     depth (H,W) is that of the supersampled scene. A point is seen if it lies at most
     VISIBLE_SLACK behind the farthest surface of the 3x3 pixels around it; outside the picture it is

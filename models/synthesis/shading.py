@@ -24,7 +24,7 @@ BLOCK_STEP = 0.008
 """Depth (m) within a 2x2 block beyond which its pixels are coloured one by one."""
 
 WRAP = np.array([0.28, 0.12, 0.07])
-"""How far light creeps round the terminator in red, green and blue, by scattering under the skin."""
+"""How far light creeps round the terminator in red, green and blue, by scattering in the skin."""
 FRESNEL = 0.035
 """Reflectance of skin and of wet surfaces at normal incidence."""
 LID_SHADOW = 0.0035
@@ -47,10 +47,10 @@ SHOULDER = 0.7
 class Surface:
     """What was rasterised.
 
-    triangle, bary, depth: as `raster.rasterize` returns them. triangles (N,3). vertex (V,7) float32:
-    normal in camera space, position on the mean head (eyes: direction from the eye's centre before
-    it turned), sky occlusion. corner_uv (N,3,2) on the skin chart. material (N,) uint8; label (N,)
-    uint8 segmentation class.
+    triangle, bary, depth: as `raster.rasterize` returns them. triangles (N,3). vertex (V,7)
+    float32: normal in camera space, position on the mean head (eyes: direction from the eye's
+    centre before it turned), sky occlusion. corner_uv (N,3,2) on the skin chart. material (N,)
+    uint8; label (N,) uint8 segmentation class.
     """
 
     triangle: np.ndarray
@@ -166,9 +166,10 @@ def _height(texture, u, v):
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _shade(triangle, bary, depth, triangles, vertex, corner_uv, material, label, skin_map, cloth_map,
-           gloss, look, harmonics, sun, sun_colour, shadow, to_light, softness, lens, wrap):
-    """Colour blocks of 2x2 pixels: once where one smooth material fills the block, else each pixel."""
+def _shade(triangle, bary, depth, triangles, vertex, corner_uv, material, label, skin_map,
+           cloth_map, gloss, look, harmonics, sun, sun_colour, shadow, to_light, softness, lens,
+           wrap):
+    """Colour blocks of 2x2 pixels: once where one smooth material fills it, else each pixel."""
     height, width = triangle.shape
     out = np.zeros((height, width, 3), np.float32)
     classes = np.zeros((height, width), np.uint8)
@@ -190,22 +191,24 @@ def _shade(triangle, bary, depth, triangles, vertex, corner_uv, material, label,
                 classes[y, x] = label[index]
                 kind = material[index]
                 below_lid[x] = below_lid[x] + 1 if kind == EYE else 0
-                if not whole:
-                    value[:] = 0
-                _gather(value, triangles, vertex, corner_uv, index, bary, y, x)
                 if whole:
+                    # The mean of one diagonal stands for the block.
+                    if corner == 0 or corner == 3:
+                        _gather(value, triangles, vertex, corner_uv, index, bary, y, x)
                     if corner < 3:
                         continue
                     for k in range(ATTRIBUTES):
-                        value[k] *= 0.25
-                    z = 0.25 * (depth[top, left] + depth[top, left + 1] + depth[top + 1, left]
-                                + depth[top + 1, left + 1])
+                        value[k] *= 0.5
+                    z = 0.5 * (depth[top, left] + depth[top + 1, left + 1])
                     sight_x, sight_y = left + 0.5, top + 0.5
                 else:
+                    value[:] = 0
+                    _gather(value, triangles, vertex, corner_uv, index, bary, y, x)
                     z, sight_x, sight_y = depth[y, x], x, y
                 brightness = _point(
                     kind, value, sight_x, sight_y, z, below_lid[x], skin_map, cloth_map, gloss,
-                    look, harmonics, sun, sun_colour, shadow, to_light, softness, lens, wrap, colour)
+                    look, harmonics, sun, sun_colour, shadow, to_light, softness, lens, wrap,
+                    colour)
                 if whole:
                     for k in range(3):
                         out[top, left, k] = out[top, left + 1, k] = colour[k]
@@ -284,7 +287,8 @@ def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, har
         occlusion = look[2, 3] * np.exp(-inward / MOUTH_DEPTH)
         shine, power = 1.2, 60.0
     elif kind == CLOTH:
-        _fetch(cloth_map, value[REST] * CLOTH_REPEATS, 0.5 + value[REST + 1] * CLOTH_REPEATS, colour)
+        _fetch(cloth_map, value[REST] * CLOTH_REPEATS, 0.5 + value[REST + 1] * CLOTH_REPEATS,
+               colour)
         nx += 0.25 * np.sin(value[REST] * 47 + 3 * np.sin(value[REST + 1] * 39))
         occlusion = 0.85
     else:

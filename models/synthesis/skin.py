@@ -33,12 +33,12 @@ EAR_MARKS = ((36, 31), (45, 35))
 EAR_SCALE = 0.3
 
 LAYER_SEED = 20
-TEXEL_SIZE = (CHART_TOP - CHART_BOTTOM) / CHART_HEIGHT
+TEXEL_PER_METRE = CHART_HEIGHT / (CHART_TOP - CHART_BOTTOM)
 
 # sRGB colours of skin, lightest to darkest.
 TONES = ((246, 216, 194), (236, 196, 168), (224, 178, 146), (206, 154, 118), (184, 130, 94),
          (156, 104, 72), (122, 78, 54), (88, 54, 38), (60, 38, 28))
-ROUGHNESS_RANGE, SHINE_RANGE = (0.38, 0.62), (0.15, 1.0)
+ROUGHNESS_RANGE, SHINE_RANGE = (0.38, 0.62), (0.1, 0.75)
 TONE_JITTER = 0.10
 """Standard deviation of the log brightness around the tone, and, smaller, of its hue."""
 
@@ -142,7 +142,8 @@ class SkinPainter:
         weights: list[tuple[int, np.ndarray]] = []
 
         def add(kind: str, colour, height: float = 0.0) -> None:
-            weights.append((self.layers.pick(kind, rng), np.array([*np.broadcast_to(colour, 3), height])))
+            amount = np.array([*np.broadcast_to(colour, 3), height])
+            weights.append((self.layers.pick(kind, rng), amount))
 
         paleness = float(np.clip(np.exp(tone_log[0]) * 1.4, 0.15, 1.0))
         blood = np.array([-0.02, -0.10, -0.09]) * paleness
@@ -158,7 +159,8 @@ class SkinPainter:
         if rng.random() < MAKE_UP_PROBABILITY:
             add("lids", np.log(to_linear(rng.uniform(50, 170, 3))) * 0.3 - tone_log * 0.3)
         # Lash roots, and liner on some.
-        add("rims", -rng.uniform(0.15, 0.6) - rng.uniform(0.3, 1.2) * (rng.random() < MAKE_UP_PROBABILITY))
+        liner = rng.uniform(0.3, 1.2) * (rng.random() < MAKE_UP_PROBABILITY)
+        add("rims", -rng.uniform(0.15, 0.6) - liner)
         brow = (hair_log - tone_log) * rng.uniform(0.45, 1.0)
         # Brows are as a rule darker than the skin even under grey or blond hair.
         add("brows", np.minimum(brow, -rng.uniform(0.1, 0.5)), rng.uniform(0.0, 0.15))
@@ -170,7 +172,8 @@ class SkinPainter:
         index = np.array([layer for layer, _ in weights], np.int64)
         amount = np.array([colour for _, colour in weights], np.float32) / 127.0
         albedo = _compose(self.layers.maps, index, amount, tone_log.astype(np.float32))
-        return Skin(albedo, np.exp(tone_log), rng.uniform(*ROUGHNESS_RANGE), rng.uniform(*SHINE_RANGE))
+        return Skin(albedo, np.exp(tone_log), rng.uniform(*ROUGHNESS_RANGE),
+                    rng.uniform(*SHINE_RANGE))
 
     def _paint_lips(self, rng, tone_log, paleness, add) -> None:
         """Natural lips are redder than the skin around them; lipstick covers that."""
@@ -178,7 +181,8 @@ class SkinPainter:
             colour = to_linear(np.array(LIP_COLOURS[rng.integers(len(LIP_COLOURS))]))
             add("lips", (np.log(colour) - tone_log) * rng.uniform(0.5, 1.0))
         else:
-            add("lips", np.array([-0.12, -0.55, -0.42]) * rng.uniform(0.3, 1.1) * (0.4 + 0.6 * paleness))
+            red = np.array([-0.12, -0.55, -0.42]) * (0.4 + 0.6 * paleness)
+            add("lips", red * rng.uniform(0.3, 1.1))
 
     def _crease(self, rng, expression, age, add) -> None:
         """Wrinkles of age, deepened by the expression that folds them."""
@@ -296,8 +300,8 @@ def _curve(points, thickness: float, blur: float = 0.0) -> np.ndarray:
                           0.25 * points[:-1] + 0.75 * points[1:]], axis=1).reshape(-1, 2)
         points = np.concatenate([points[:1], inner, points[-1:]])
     mask = np.zeros((CHART_HEIGHT, CHART_WIDTH), np.uint8)
-    cv2.polylines(mask, [np.rint(points * 8).astype(np.int32)], False, 255, max(1, round(thickness)),
-                  cv2.LINE_AA, 3)
+    cv2.polylines(mask, [np.rint(points * 8).astype(np.int32)], False, 255,
+                  max(1, round(thickness)), cv2.LINE_AA, 3)
     field = mask.astype(np.float32) / 255.0
     return cv2.GaussianBlur(field, (0, 0), blur) if blur else field
 
@@ -342,7 +346,8 @@ def _dots(rng, marks, count, radii):
     for _ in range(count):
         place = middle + rng.normal(0, 1, 2) * (size * 0.7, size * 0.5)
         cv2.circle(field, tuple(np.rint(place * 16).astype(int).tolist()),
-                   max(8, int(rng.uniform(*radii) * 16)), int(rng.uniform(60, 255)), -1, cv2.LINE_AA, 3)
+                   max(8, int(rng.uniform(*radii) * 16)), int(rng.uniform(60, 255)), -1,
+                   cv2.LINE_AA, 3)
     small = cv2.resize(field, (CHART_WIDTH, CHART_HEIGHT), interpolation=cv2.INTER_AREA)
     return small.astype(np.float32) / 255.0
 
@@ -382,7 +387,8 @@ def _brows(rng, marks):
             along = np.array([np.interp(t * 4, range(5), brow[:, k]) for k in (0, 1)])
             along[0] += side * (min(t, 0.0) + max(t - 1, 0.0)) * 40
             half = thick / 2 * (1 - taper * max(0.0, t) ** 2)
-            root = along + (0, lift - arch * np.sin(np.pi * np.clip(t, 0, 1)) + rng.normal(0, half * 0.6))
+            height = lift - arch * np.sin(np.pi * np.clip(t, 0, 1)) + rng.normal(0, half * 0.6)
+            root = along + (0, height)
             # Hairs stand upright near the nose and lie down towards the temple.
             angle = np.deg2rad(np.interp(t, (0, 0.3, 1), (65, 30, -15)) + rng.normal(0, 10))
             tip = root + rng.uniform(4, 8) * np.array([side * np.cos(angle), -np.sin(angle)])
@@ -398,11 +404,12 @@ def _beard(rng, marks, lips):
     nose, mouth = marks[33], marks[48:60]
     width = mouth[6, 0] - mouth[0, 0]
     cheek_line = rng.uniform(0.1, 0.6)
-    left, right = marks[1] * (1 - cheek_line) + marks[3] * cheek_line, None
+    left = marks[1] * (1 - cheek_line) + marks[3] * cheek_line
     right = np.array([2 * marks[8, 0] - left[0], left[1]])
     low = marks[8, 1] + rng.uniform(8, 40)
     full = _fill([left, (mouth[0] + left) / 2 + (0, -rng.uniform(-8, 14)), nose + (-width * 0.4, 2),
-                  nose + (width * 0.4, 2), (mouth[6] + right) / 2 + (0, -rng.uniform(-8, 14)), right,
+                  nose + (width * 0.4, 2), (mouth[6] + right) / 2 + (0, -rng.uniform(-8, 14)),
+                  right,
                   (right[0], low), (left[0], low)], rng.uniform(3, 8))
     moustache = _fill([mouth[0] + (-4, 3), nose + (-width * 0.3, 3), nose + (width * 0.3, 3),
                        mouth[6] + (4, 3), mouth[3] + (0, -1)], 2)
@@ -489,5 +496,3 @@ def _eye_folds(rng, marks):
         field = field + rng.uniform(0.3, 1.0) * _curve(high, 1.2, 0.8)
     return np.clip(1.6 * field, 0, 1)
 
-
-TEXEL_PER_METRE = 1.0 / TEXEL_SIZE
