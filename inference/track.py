@@ -20,8 +20,8 @@ from inference.footage import Footage, Frame, prefetch
 from inference.network import Network
 from inference.observations import Observations
 
-KEEP = 0.3
-"""Face probability down to which a face that is being followed is believed; lower than to accept a
+KEEP = 0.12
+"""Quality down to which a face that is being followed is believed; lower than to accept a
 new one, as the place speaks for it."""
 
 PREDICTION = 0.5
@@ -86,7 +86,7 @@ class Tracker:
 
     def _look(self, image: np.ndarray, crop: Crop) -> Face | None:
         (face,) = look(self._network, image, [crop])
-        return face if face.probability >= KEEP and is_plausible(face) else None
+        return face if face.quality >= KEEP and is_plausible(face) else None
 
     def _find(self, frame: Frame) -> Face | None:
         """Look everywhere."""
