@@ -28,9 +28,15 @@ ROUNDS = 5
 NOISE = 0.025
 IDENTITY_SIGMA = 1.0
 EXPRESSION_SIGMA = 0.5
-EXPRESSION_SCALE = 0.10  # mean of the exponential prior, which leaves most shapes at zero
-USED_SHAPE = 0.03  # weight from which a shape counts as chosen
-SMALLEST_BOUND = 1e-9  # bounds must not coincide
+# Means of the exponential priors, which leave most shapes at zero: sitters smile or rest, and do
+# not press or roll their lips. Without this a smile is explained by several shapes that cancel.
+EXPRESSION_SCALE = 0.06
+EXPRESSION_SCALES = {
+    "mouthSmile": 0.5, "cheekSquint": 0.2, "jawOpen": 0.2, "eyeSquint": 0.15, "eyeBlink": 0.1,
+    "browDown": 0.1, "browInnerUp": 0.1, "browOuterUp": 0.1, "mouthLowerDown": 0.1,
+    "mouthPress": 0.02, "mouthRoll": 0.02, "noseSneer": 0.02, "mouthDimple": 0.03,
+    "jawLeft": 0.02, "jawRight": 0.02, "mouthLeft": 0.02, "mouthRight": 0.02,
+}  # fmt: skip
 IDENTITY_LIMIT = 3.0
 # MediaPipe's face oval marks the outline of the face, not fixed places on the skin.
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
@@ -84,6 +90,7 @@ class Registrar:
         look = np.flatnonzero(look_weights(np.ones((2, 2))) + look_weights(-np.ones((2, 2))))
         fixed = [SHAPE_NAMES.index(name) for name in FIXED_SHAPES]
         self.free_shapes = np.setdiff1d(np.arange(len(SHAPE_NAMES)), np.append(look, fixed))
+        self.expression_scale = np.array([_scale(SHAPE_NAMES[s]) for s in self.free_shapes])
 
     def fit(self, landmarks: np.ndarray, width: int, height: int) -> Fit:
         """landmarks (478,2) px in a picture of the given size."""
@@ -125,15 +132,11 @@ class Registrar:
                           np.full(len(self.free_shapes), 1 / EXPRESSION_SIGMA))  # fmt: skip
         normal = system.T @ system + np.diag(prior**2)
         root = np.linalg.cholesky(normal)
-        gradient = system.T @ right.ravel()
         lower = np.append(np.full(count, -IDENTITY_LIMIT), np.zeros(len(self.free_shapes)))
         upper = np.append(np.full(count, IDENTITY_LIMIT), np.ones(len(self.free_shapes)))
-        # The exponential prior chooses the shapes, but also shrinks them: those it chooses are
-        # solved for again without it.
-        sparse = np.append(np.zeros(count), np.full(len(self.free_shapes), 1 / EXPRESSION_SCALE))
-        chosen = _bounded(root, gradient - sparse, lower, upper) > USED_SHAPE
-        upper[count:][~chosen[count:]] = SMALLEST_BOUND
-        solution = _bounded(root, gradient, lower, upper)
+        sparse = np.append(np.zeros(count), 1 / self.expression_scale)
+        pull = np.linalg.solve(root, system.T @ right.ravel() - sparse)
+        solution = lsq_linear(root.T, pull, (lower, upper), method="bvls").x
         weights = look.astype(float)
         weights[self.free_shapes] = solution[count:]
         return solution[:count], weights
@@ -158,9 +161,9 @@ class Registrar:
         return np.stack([mean, mean])
 
 
-def _bounded(root, gradient, lower, upper) -> np.ndarray:
-    """The minimum of x' L L' x / 2 - gradient' x between bounds; root: the Cholesky factor L."""
-    return lsq_linear(root.T, np.linalg.solve(root, gradient), (lower, upper), method="bvls").x
+def _scale(shape: str) -> float:
+    """The prior mean of a shape's weight, by the beginning of its name."""
+    return next((v for k, v in EXPRESSION_SCALES.items() if shape.startswith(k)), EXPRESSION_SCALE)
 
 
 def gaze_error(fits: list[Fit]) -> np.ndarray:

@@ -15,7 +15,7 @@ class LossWeights:
     gap: float = 0.8
     identity: float = 0.8  # here and in expression parameters and vertices are balanced
     expression: float = 2.0
-    gaze: float = 0.25
+    gaze: float = 1.0
     rotation: float = 0.25
     segmentation: float = 0.25
     face: float = 0.25

@@ -210,11 +210,14 @@ def mean_by_shape(error, mask):
 
 
 def gaze_loss(predicted, true, expression):
-    """Absolute gaze error (N,2,2) rad; an eye counts as far as its lid is open."""
+    """Gaze error (N,2,2) rad; an eye counts as far as its lid is open.
+
+    Small errors count by their square, for the reason that expression_loss gives.
+    """
     lids = [SHAPE_NAMES.index("eyeBlinkLeft"), SHAPE_NAMES.index("eyeBlinkRight")]
     openness = (1 - expression[:, lids]).clamp(0, 1)
-    error = (predicted - true).abs().sum(dim=2)
-    return (openness * error).sum() / openness.sum().clamp_min(1) / GAZE_SCALE
+    error = pseudo_huber(((predicted - true) / GAZE_SCALE).square().sum(dim=2))
+    return (openness * error).sum() / openness.sum().clamp_min(1)
 
 
 def rotation_loss(predicted, true):
