@@ -43,16 +43,20 @@ DEFOCUS_RANGE = (0.002, 0.018)
 """Blur radius as a fraction of the picture's side."""
 MOTION_RANGE = (0.02, 0.09)
 """Length of the motion trail as a fraction of the picture's side."""
-LOWEST_SIDE = 26
-"""Picture side (px) at the lowest resolution: the face is then about 18 px wide."""
+LOWEST_SIDE = 34
+"""Picture side (px) at the lowest resolution: the face is then about 24 px wide."""
 SHARPEN_RANGE = (0.3, 1.5)
 NOISE_RANGE = (1.0, 18.0)
 """Standard deviation of sensor noise in 8-bit steps, drawn log-uniformly."""
+FULL_NOISE_SIDE = 96
+"""Pictures of fewer pixels a side are given proportionally less noise."""
 COLOUR_NOISE_SHARE = (0.15, 1.0)
 """How independent the channels' noise is: low after a camera's chroma denoising."""
 GRAIN_PROBABILITY = 0.3
 """Noise that a denoiser or scaler has smeared into grain."""
 QUALITY_RANGE = (12, 92)
+SMALL_QUALITY = 45
+"""What the lowest JPEG quality gains as pictures get smaller."""
 NOISE_BANK_SIDE = 1024
 NOISE_BANK_SEED = 7
 UPSCALING = (cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)
@@ -156,9 +160,9 @@ def _motion_blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _shrink(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Lower resolution, drawn log-uniformly between the smallest usable and full size."""
+    """Lower resolution, between the smallest usable and full size."""
     height, width = image.shape[:2]
-    scale = np.exp(rng.uniform(np.log(min(1.0, LOWEST_SIDE / height)), 0.0))
+    scale = rng.uniform(min(1.0, LOWEST_SIDE / height), 1.0)
     size = max(4, round(width * scale)), max(4, round(height * scale))
     method = cv2.INTER_AREA if rng.random() < 0.8 else cv2.INTER_LINEAR
     return cv2.resize(image, size, interpolation=method)
@@ -184,7 +188,9 @@ def _noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         sigma = rng.uniform(0.4, 1.0)
         # A Gaussian of this width divides the deviation by about 2 sqrt(pi) sigma.
         field = cv2.GaussianBlur(field, (0, 0), sigma) * max(1.0, 2 * np.sqrt(np.pi) * sigma)
-    amount = np.exp(rng.uniform(*np.log(NOISE_RANGE)))
+    # Few pixels are each the mean of many: full noise on them would leave nothing of a face.
+    share_of_full = min(1.0, height / FULL_NOISE_SIDE)
+    amount = np.exp(rng.uniform(*np.log(NOISE_RANGE))) * share_of_full
     share = rng.uniform(*COLOUR_NOISE_SHARE)
     mix = np.full((3, 3), (1.0 - share) / np.sqrt(3.0)) + share * np.eye(3)
     mix *= amount / np.sqrt((mix ** 2).sum(axis=1, keepdims=True))
@@ -204,7 +210,8 @@ def _compress(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
     OpenCV takes the channels for BGR; that only swaps the small weights of red and blue.
     """
-    quality = int(rng.integers(QUALITY_RANGE[0], QUALITY_RANGE[1] + 1))
+    lowest = QUALITY_RANGE[0] + SMALL_QUALITY * max(0.0, 1.0 - image.shape[0] / FULL_NOISE_SIDE)
+    quality = int(rng.uniform(lowest, QUALITY_RANGE[1] + 1))
     stored, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, quality))
     if not stored:
         raise RuntimeError("OpenCV could not encode a JPEG picture")

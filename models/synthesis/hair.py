@@ -26,6 +26,9 @@ COLOURS = ((22, 18, 17), (36, 27, 22), (58, 42, 32), (88, 64, 46), (124, 94, 66)
            (190, 162, 122), (112, 62, 40), (124, 120, 116), (170, 167, 163), (205, 202, 198))
 COLOUR_FREQUENCY = (0.22, 0.2, 0.16, 0.1, 0.07, 0.05, 0.04, 0.03, 0.06, 0.04, 0.03)
 """Hair, sRGB, and how common it is in the pictures."""
+DARK_SKIN = 0.15
+DARK_SKIN_FREQUENCY = (1.0, 1.0, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 1.0, 1.0, 1.0)
+"""Under skin of a lower albedo these factors apply: light hair is then mostly dyed."""
 COLOUR_JITTER = 0.15
 STRAIGHT = 0.0012
 """Curls of a smaller radius (m) are less than a strand is wide in the picture."""
@@ -87,9 +90,13 @@ class Strands:
     thickness: float
 
 
-def sample_colour(rng: np.random.Generator) -> np.ndarray:
-    """Linear albedo (3,) of a person's hair."""
-    srgb = np.array(COLOURS[rng.choice(len(COLOURS), p=COLOUR_FREQUENCY)]) / 255.0
+def sample_colour(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
+    """Linear albedo (3,) of the hair of a person with this skin albedo (3,)."""
+    frequency = np.array(COLOUR_FREQUENCY)
+    if skin.mean() < DARK_SKIN:
+        frequency = frequency * DARK_SKIN_FREQUENCY
+    chosen = rng.choice(len(COLOURS), p=frequency / frequency.sum())
+    srgb = np.array(COLOURS[chosen]) / 255.0
     return np.clip(srgb ** 2.2 * np.exp(rng.normal(0, COLOUR_JITTER)
                                         + rng.normal(0, 0.04, 3)), 0.003, 0.8)
 

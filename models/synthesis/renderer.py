@@ -25,7 +25,7 @@ from .shading import (
     CAVITY, EYE, NORMAL, OCCLUSION, REST, SKIN, TEETH, VERTEX_ATTRIBUTES, Look, Surface, commonest,
     develop, scene_linear, shade,
 )
-from .skin import Skin, SkinPainter, to_linear
+from .skin import Skin, SkinPainter, sample_tone, to_linear
 from .view import View, frame_face, sample_rotation
 
 SUPERSAMPLING = 2
@@ -105,9 +105,7 @@ class PeopleRenderer:
         vertices = head.evaluate(person.identity, person.expression, person.gaze)
         normals = vertex_normals(vertices, self.mesh.smooth_triangles)
         view = frame_face(head, vertices, rotation, pool.IMAGE_SIDE, rng)
-        hair = sample_colour(rng)
-        age = rng.random()
-        skin, strands = self._skin_and_hair(rng, person, hair, age, vertices, normals)
+        skin, strands = self._skin_and_hair(rng, person, vertices, normals)
         meshes = [clothes(rng, head, vertices, rotation)]
         if rng.random() < HAT_PROBABILITY:
             meshes.append(self.hats.make(rng, vertices, normals))
@@ -121,8 +119,11 @@ class PeopleRenderer:
         return Scene(person, vertices, normals, view, skin, self._look(rng), sample_light(rng),
                      meshes, strands, worn)
 
-    def _skin_and_hair(self, rng, person, hair, age, vertices, normals):
-        """The painted skin, and the strands that grow from it."""
+    def _skin_and_hair(self, rng: np.random.Generator, person: Person, vertices: np.ndarray,
+                       normals: np.ndarray) -> tuple[Skin, list[Strands]]:
+        """The painted skin, and the strands that grow from it; vertices, normals (V,3)."""
+        tone_log = sample_tone(rng)
+        hair, age = sample_colour(rng, np.exp(tone_log)), rng.random()
         painter, strands = self.painter, []
         scalp_layer = painter.layers.pick("scalp", rng)
         beard_layer = painter.layers.pick("beard", rng)
@@ -141,7 +142,7 @@ class PeopleRenderer:
             strands.append(self.grower.grow_scalp(rng, sample_style(rng),
                                                   painter.layers.maps[scalp_layer], hair,
                                                   vertices, normals))
-        skin = painter.paint(rng, person.expression, hair, age,
+        skin = painter.paint(rng, tone_log, person.expression, hair, age,
                              (beard_layer, beard), (scalp_layer, scalp))
         return skin, strands
 
@@ -366,7 +367,7 @@ def _blend_lenses(worn: Glasses, view: View, light: Light, linear, classes, dept
     # The sky as the lens mirrors it: brighter towards the upper rim.
     height = worn.lenses[:, 1]
     ramp = (height - height.min()) / max(float(np.ptp(height)), 1e-6)
-    sky = (light.ambient + light.lobe_colours.sum(axis=0)).astype(np.float32)
+    sky = (light.ambient + 0.5 * light.lobe_colours.sum(axis=0)).astype(np.float32)
     _blend(screen, worn.lens_triangles, (worn.mirror * ramp ** 2).astype(np.float32), sky, linear,
            depth)
     if worn.opacity > 0.5:

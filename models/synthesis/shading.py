@@ -257,7 +257,7 @@ def _gather(value, triangles, vertex, corner_uv, index, bary, y, x):
                              + wc * corner_uv[index, 2, k])
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
 def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, harmonics, sun,
            sun_colour, shadow, to_light, softness, lens, wrap, colour):
     """Colour (three of four numbers) of one place; returns the light on it, over pi."""

@@ -37,7 +37,7 @@ TEXEL_PER_METRE = CHART_HEIGHT / (CHART_TOP - CHART_BOTTOM)
 
 # sRGB colours of skin, lightest to darkest.
 TONES = ((246, 216, 194), (236, 196, 168), (224, 178, 146), (206, 154, 118), (184, 130, 94),
-         (156, 104, 72), (122, 78, 54), (88, 54, 38), (60, 38, 28))
+         (156, 104, 72), (122, 78, 54), (92, 58, 42), (70, 46, 35))
 ROUGHNESS_RANGE, SHINE_RANGE = (0.38, 0.62), (0.1, 0.75)
 TONE_JITTER = 0.10
 """Standard deviation of the log brightness around the tone, and, smaller, of its hue."""
@@ -129,15 +129,16 @@ class SkinPainter:
         self.chart = Chart.of(head)
         self.layers = _paint_layers(head, self.chart)
 
-    def paint(self, rng: np.random.Generator, expression: np.ndarray, hair: np.ndarray,
-              age: float, beard: tuple[int, float], scalp: tuple[int, float]) -> Skin:
+    def paint(self, rng: np.random.Generator, tone_log: np.ndarray, expression: np.ndarray,
+              hair: np.ndarray, age: float, beard: tuple[int, float],
+              scalp: tuple[int, float]) -> Skin:
         """Paint a skin.
 
+        tone_log (3,): log albedo of the plain skin, as `sample_tone` gives it.
         expression (52,): deepens the creases that go with it. hair (3,): linear albedo of the hair.
         age 0…1. beard, scalp: the layer (as `layers.pick` gives it) and density 0…1 of hair that
         is painted on chin and skull.
         """
-        tone_log = _sample_tone(rng)
         hair_log = np.log(hair)
         weights: list[tuple[int, np.ndarray]] = []
 
@@ -202,7 +203,7 @@ class SkinPainter:
             add(kind, -0.3 * depth * np.array([0.8, 1.0, 1.0]), -0.7 * depth)
 
 
-def _sample_tone(rng: np.random.Generator) -> np.ndarray:
+def sample_tone(rng: np.random.Generator) -> np.ndarray:
     """Log albedo (3,) of plain skin."""
     anchors = np.log(to_linear(np.array(TONES)))
     place = rng.uniform(0.0, len(TONES) - 1.001)
