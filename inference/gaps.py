@@ -44,8 +44,9 @@ def fade_between(values: np.ndarray, parts: list[Stretch], time: np.ndarray) -> 
     for part in parts:
         filled[part.slice] = values[part.slice]
     for gap, before, after in _gaps(len(values), parts):
-        half = (time[after] - time[before]) / 2 if before is not None and after is not None else FADE
-        fade = min(FADE, half)
+        fade = FADE
+        if before is not None and after is not None:
+            fade = min(FADE, (time[after] - time[before]) / 2)
         if before is not None:
             filled[gap] += _ease(1 - (time[gap] - time[before]) / fade) * values[before]
         if after is not None:

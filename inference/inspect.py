@@ -72,7 +72,8 @@ def in_words(description: dict) -> str:
     lines.append("shapes that move most (least, mean, most):")
     by_motion = sorted(description["weights"].items(), key=lambda item: _range(item[1]))[::-1]
     for name, extent in by_motion[:LISTED_SHAPES]:
-        lines.append(f"  {name:<22}{extent['least']:6.2f}{extent['mean']:6.2f}{extent['most']:6.2f}")
+        values = (extent["least"], extent["mean"], extent["most"])
+        lines.append(f"  {name:<22}" + "".join(f"{value:6.2f}" for value in values))
     return "\n".join(lines)
 
 

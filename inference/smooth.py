@@ -38,7 +38,7 @@ WEAKEST = 1e-3
 
 CALM_QUANTILE = 0.25
 CALM_NORMAL = 0.3186
-"""The noise is read from the calmest quarter of the frames: quantile of |x| of a normal variable."""
+"""The noise is read from the calmest quarter of the frames; this quantile of |x| of a normal x."""
 
 THIRD_DIFFERENCE_NOISE = np.sqrt(20.0)
 """Standard deviation of the third difference of white noise of standard deviation 1."""

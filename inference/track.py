@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from inference.crop import Crop
 from inference.detect import (
+    examine,
     find_faces,
     find_faces_at,
     find_faces_quickly,
@@ -24,6 +25,10 @@ KEEP = 0.12
 """Quality down to which a face that is being followed is believed; lower than to accept a
 new one, as the place speaks for it."""
 
+ACQUIRE = 0.5
+"""Quality from which on a clip's face is taken up: above what a still picture has to do with, as a
+clip shows its face again in the next frame."""
+
 PREDICTION = 0.5
 """Share of the last frame's motion that is expected to go on. Less than all of it: the crop then
 errs by half a step when the head stops, instead of a whole one."""
@@ -34,7 +39,7 @@ LARGEST_TURN = np.deg2rad(15.0)
 """How far the crop may have been off (in crop sides, as a ratio, in radians) before the frame gets
 a second look: the jitter that training showed the network."""
 
-THOROUGH_EVERY = 15
+THOROUGH_EVERY = 30
 """While no face is in sight, every so many frames are searched thoroughly, the others quickly."""
 
 FORGET_AFTER = 1.0
@@ -42,6 +47,10 @@ FORGET_AFTER = 1.0
 
 RETURN_REACH = 2.0
 """How many face sizes from where it was lost a face may come back before it is forgotten."""
+
+
+WIDER = 1.5
+"""How much larger than the lost face's crop the one is in which it is looked for as well."""
 
 
 class Tracker:
@@ -89,23 +98,36 @@ class Tracker:
         return face if face.quality >= KEEP and is_plausible(face) else None
 
     def _find(self, frame: Frame) -> Face | None:
-        """Look everywhere."""
-        thorough = self._frames_without % THOROUGH_EVERY == 0
-        find = find_faces if thorough else find_faces_quickly
+        """Look for a face to follow, or for the one that was lost a moment ago."""
         if self._lost is not None and frame.time - self._lost_since < FORGET_AFTER:
-            return self._returning(find(self._network, frame.image))
+            return self._returning(frame.image)
+        faces = []
         if self._place is not None:
-            at_place = find_faces_at(self._network, frame.image, self._place)
-            faces = at_place or find(self._network, frame.image)
+            faces = find_faces_at(self._network, frame.image, self._place)
+        faces = self._acceptable(faces) or self._search(frame.image)
+        if self._place is not None:
             return min(faces, key=lambda face: distance(face, self._place), default=None)
-        faces = find(self._network, frame.image)
         return max(faces, key=lambda face: prominence(face, frame.image.shape), default=None)
 
-    def _returning(self, faces: list[Face]) -> Face | None:
-        """Of faces found shortly after the loss, the one that can be the lost one."""
+    def _returning(self, image: np.ndarray) -> Face | None:
+        """The lost face, where it was or not far from there."""
         lost = self._lost
-        near = [f for f in faces if distance(f, lost.centre) < RETURN_REACH * lost.size]
+        crop = lost.next_crop
+        wider = Crop(crop.centre, WIDER * crop.side, crop.roll)
+        faces = self._acceptable(examine(self._network, image, [crop, wider]))
+        faces = faces or self._search(image)
+        near = [face for face in faces if distance(face, lost.centre) < RETURN_REACH * lost.size]
         return min(near, key=lambda face: distance(face, lost.centre), default=None)
+
+    def _search(self, image: np.ndarray) -> list[Face]:
+        """Faces anywhere in the frame."""
+        thorough = self._frames_without % THOROUGH_EVERY == 0
+        find = find_faces if thorough else find_faces_quickly
+        return self._acceptable(find(self._network, image))
+
+    @staticmethod
+    def _acceptable(faces: list[Face]) -> list[Face]:
+        return [face for face in faces if face.quality >= ACQUIRE]
 
 
 def expected_crop(recent: list[Face]) -> Crop:
@@ -136,10 +158,11 @@ def distance(face: Face, place: np.ndarray) -> float:
 
 
 def prominence(face: Face, shape: tuple[int, ...]) -> float:
-    """How likely the picture, of ``shape`` (H, W, …), is about this face: large and central."""
+    """How likely the picture, of ``shape`` (H, W, …), is about this face: sure, large, central."""
     height, width = shape[:2]
     middle = np.array([(width - 1) / 2, (height - 1) / 2])
-    return face.size / (1.0 + distance(face, middle) / (np.hypot(width, height) / 2))
+    off_centre = distance(face, middle) / (np.hypot(width, height) / 2)
+    return face.quality**2 * face.size / (1.0 + off_centre)
 
 
 def observe(

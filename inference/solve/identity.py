@@ -18,7 +18,7 @@ KEY_FRAMES = 32
 
 ROBUST_ROUNDS = 5
 OUTLIER = 2.0
-"""Rounds of the robust mean, and the distance, over the median one, at which a frame counts half."""
+"""Rounds of the robust mean; the distance, over the median one, at which a frame counts half."""
 
 
 def mean_identity(identities: np.ndarray, confidence: np.ndarray) -> np.ndarray:

@@ -41,7 +41,8 @@ def test_the_jaw_follows_the_mouth(take):
 def test_gaze_and_blinks_move(take):
     for side in ("Left", "Right"):
         assert np.ptp(column(take, f"eyeBlink{side}")) > 0.2
-    forward = Rotation.from_quat(take.eye_rotation.reshape(-1, 4), scalar_first=True).apply([0, 0, 1])
+    turns = Rotation.from_quat(take.eye_rotation.reshape(-1, 4), scalar_first=True)
+    forward = turns.apply([0, 0, 1])
     angles = np.degrees(np.arcsin(np.clip(forward[:, :2], -1, 1))).reshape(FRAMES, 2, 2)
     assert (np.ptp(angles, axis=0).max(axis=1) > 3.0).all()
 

@@ -19,9 +19,9 @@ def test_a_portrait_gives_a_take_of_one_frame(runner, astronaut, tmp_path):
     assert last["event"] == "result" and last["take"] == str(path)
     take = read_take(path)
     assert take.found.all() and len(take.time) == 1
-    # Her eyes, read off the photograph by hand, to within a third of their distance.
+    # Her eyes, read off the photograph by hand, to within a seventh of their distance.
     eyes = np.stack([take.points68[0, 36:42].mean(0), take.points68[0, 42:48].mean(0)])
-    assert np.abs(eyes - [[207, 106], [247, 106]]).max() < 13
+    assert np.abs(eyes - [[203, 101], [246, 103]]).max() < 6
 
 
 def test_landmarks_of_a_portrait(runner, astronaut, tmp_path):

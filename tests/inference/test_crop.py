@@ -53,10 +53,11 @@ def test_crop_from_points_sets_a_rolled_face_upright():
     upright = Crop.from_points(face)
     assert upright.roll == pytest.approx(0.0, abs=1e-6)
     assert upright.side == pytest.approx(CROP_MARGIN * np.ptp(face, axis=0).max())
-    rolled = Crop.from_points(face @ rotation_2d(0.4).T + [300, 200])
+    turned = face @ rotation_2d(0.4).T + [300, 200]
+    rolled = Crop.from_points(turned)
     assert rolled.roll == pytest.approx(0.4, abs=1e-6)
     assert rolled.side == pytest.approx(upright.side)
-    assert np.allclose(rolled.to_crop(face @ rotation_2d(0.4).T + [300, 200]), upright.to_crop(face))
+    assert np.allclose(rolled.to_crop(turned), upright.to_crop(face))
 
 
 def test_crop_from_box_has_the_points_margin():

@@ -22,7 +22,8 @@ def blink_at(moment):
 def test_penalised_fit_solves_its_normal_equations():
     rng = np.random.default_rng(0)
     time = np.cumsum(rng.uniform(0.5, 2.0, 12))
-    values, weight, penalty = rng.normal(size=(12, 2)), rng.uniform(0.1, 1, 12), rng.uniform(1, 9, 10)
+    values = rng.normal(size=(12, 2))
+    weight, penalty = rng.uniform(0.1, 1, 12), rng.uniform(1, 9, 10)
     difference = second_difference(time)
     matrix = np.zeros((10, 12))
     for row in range(10):

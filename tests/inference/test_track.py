@@ -56,7 +56,9 @@ def test_the_largest_and_most_central_face_is_chosen():
 
 
 def test_a_chosen_face_is_kept_while_a_larger_one_enters():
-    scenes = [[Placed((120 + t, 300), 700), Placed((440 - t, 200), 800 + 20 * t)] for t in range(20)]
+    scenes = [
+        [Placed((120 + t, 300), 700), Placed((440 - t, 200), 800 + 20 * t)] for t in range(20)
+    ]
     _, faces = follow(scenes, place=np.array([125.0, 310.0]))
     assert [round(face.centre[0]) for face in faces] == pytest.approx(
         [120 + t for t in range(20)], abs=4
