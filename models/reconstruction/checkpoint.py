@@ -10,7 +10,7 @@ from .config import NetworkConfig
 from .network import ReconstructionNetwork
 
 FORMAT = "mien-checkpoint"
-VERSION = 2  # 1 had shape weights behind a sigmoid
+VERSION = 3  # 1 had shape weights behind a sigmoid, 2 no second look
 
 
 def save_checkpoint(path, network, **more):

@@ -34,19 +34,14 @@ def untrained(points):
     """A seeded untrained network with the head's number of points, and no training record."""
     import torch
 
+    from models.head import load_head
+
     from .config import NetworkConfig
     from .network import ReconstructionNetwork
 
     torch.manual_seed(0)
-    config = NetworkConfig(points=points or head_points())
+    config = NetworkConfig(points=points) if points else NetworkConfig.of(load_head())
     return ReconstructionNetwork(config), None
-
-
-def head_points():
-    """Number of points the head model tracks."""
-    from models.head import load_head
-
-    return len(load_head().point_vertices)
 
 
 def trained(path):

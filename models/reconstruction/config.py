@@ -3,6 +3,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 CROP_SIZE = 128  # pixels; side of the square picture the network reads
 CROP_MARGIN = 1.4  # side of the crop over the longer side of the 68 points' box
 IDENTITY_SIZE = 60
@@ -12,6 +14,7 @@ SEGMENTATION_CLASSES = (
     "background", "skin", "eyes", "lips", "inside mouth", "hair", "glasses", "other occluder",
 )  # fmt: skip
 SEGMENTATION_SIZE = 32  # side of the segmentation map
+EYE_REGION, MOUTH_REGION = 0.024, 0.030  # m around eyes and mouth: points seen a second time
 UNKNOWN_CLASS = 255  # a label that no loss and no measure counts
 
 
@@ -22,6 +25,8 @@ class NetworkConfig:
     widths, depths: channels and residual blocks at 32x32, 16x16, 8x8 and 4x4 cells.
     pyramid: channels of the top-down pathway.
     points: number of dense points, the 68 iBUG points first.
+    eye_points, eye_partners, mouth_points: the points that the second look moves: around the left
+    eye, their mirror images around the right eye in the same order, around the mouth.
     """
 
     widths: tuple[int, int, int, int] = (32, 64, 128, 192)
@@ -31,6 +36,26 @@ class NetworkConfig:
     point_hidden: int = 320
     identity_hidden: int = 192
     expression_hidden: int = 256
+    eye_points: tuple[int, ...] = tuple(range(42, 48))
+    eye_partners: tuple[int, ...] = (39, 38, 37, 36, 41, 40)
+    mouth_points: tuple[int, ...] = tuple(range(48, 68))
+
+    @classmethod
+    def of(cls, head):
+        """The sizes for a head model (models.head.Head) and all its tracked points."""
+        places = head.mean[head.point_vertices, :2]
+
+        def around(landmarks, reach):
+            centre = places[landmarks].mean(axis=0)
+            return np.flatnonzero(np.linalg.norm(places - centre, axis=1) < reach)
+
+        eye, mouth = around(slice(42, 48), EYE_REGION), around(slice(48, 68), MOUTH_REGION)
+        return cls(
+            points=len(places),
+            eye_points=tuple(eye.tolist()),
+            eye_partners=tuple(head.point_mirror[eye].tolist()),
+            mouth_points=tuple(mouth.tolist()),
+        )
 
     @classmethod
     def from_dict(cls, values):

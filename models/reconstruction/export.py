@@ -30,7 +30,7 @@ class FaceGraph(nn.Module):
 
     def forward(self, image):
         levels = self.network.backbone(image)
-        answer = self.network.reconstruct(levels, *self.network.pyramid(levels)).finished()
+        answer = self.network.reconstruct(image, levels, *self.network.pyramid(levels)).finished()
         return tuple(answer[name] for name in FACE_OUTPUTS)
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from .backbone import Backbone, FeaturePyramid
 from .config import NetworkConfig
 from .heads import FusionHead, HighHead, PointHead, SegmentationHead
+from .second_look import SecondLook
 
 
 class Reconstruction(NamedTuple):
@@ -50,21 +51,25 @@ class ReconstructionNetwork(nn.Module):
         self.high_head = HighHead(config.widths[3], config.identity_hidden)
         self.fusion_head = FusionHead(config.widths[0], config.pyramid, config.expression_hidden)
         self.segmentation_head = SegmentationHead(config.widths[0], config.pyramid)
+        self.second_look = SecondLook(
+            config.points, config.eye_points, config.eye_partners, config.mouth_points
+        )
 
     def forward(self, image):
         """uint8 (N,128,128,3) RGB -> Reconstruction, segmentation logits (N,8,32,32)."""
         levels = self.backbone(image)
         pyramid16, pyramid8 = self.pyramid(levels)
         return (
-            self.reconstruct(levels, pyramid16, pyramid8),
+            self.reconstruct(image, levels, pyramid16, pyramid8),
             self.segmentation_head(levels[0], pyramid16),
         )
 
-    def reconstruct(self, levels, pyramid16, pyramid8):
-        """Backbone and pyramid levels -> Reconstruction."""
+    def reconstruct(self, image, levels, pyramid16, pyramid8):
+        """Pictures with their backbone and pyramid levels -> Reconstruction."""
         points, sigma = self.point_head(pyramid16, pyramid8)
         identity, rotation, face_logit = self.high_head(levels[3])
         expression, gaze = self.fusion_head(levels[0], pyramid16, pyramid8)
+        points, expression, gaze = self.second_look(image, points, expression, gaze, rotation)
         return Reconstruction(points, sigma, identity, expression, gaze, rotation, face_logit)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-PLAIN_PROBABILITY = 0.45
+PLAIN_PROBABILITY = 0.6
 """Pictures left as they are."""
 SECOND_PROBABILITY = 0.25
 """A second occluder follows a first one with this probability."""

@@ -4,6 +4,8 @@
 import os
 from dataclasses import replace
 
+from models.reconstruction.config import NetworkConfig
+
 from .config import TrainingConfig
 from .pool import PoolShare, check_points
 
@@ -55,7 +57,7 @@ def run(arguments):
         check_points(share, len(head.point_vertices))
     os.makedirs(arguments.out, exist_ok=True)
     content = former_run(arguments)
-    config = config_from(arguments, content, len(head.point_vertices))
+    config = config_from(arguments, content, head)
     device = choose_device(arguments.device)
     trainer = Trainer(config, head, device)
     if content:
@@ -125,15 +127,13 @@ def former_run(arguments):
     return load_checkpoint(path)
 
 
-def config_from(arguments, content, points):
+def config_from(arguments, content, head):
     """The run's config: the checkpoint's or the default one, with what the command line says."""
     config = TrainingConfig.from_dict(content["training_config"]) if content else TrainingConfig()
     if not content:
-        config = replace(config, network=replace(config.network, points=points))
-    elif config.network.points != points:
-        raise ValueError(
-            f"the run has {config.network.points} points, the head model {points}; start a new run"
-        )
+        config = replace(config, network=NetworkConfig.of(head))
+    elif config.network != NetworkConfig.of(head):
+        raise ValueError("the run belongs to another network or head model; start a new run")
     if not arguments.minutes > 0:
         raise ValueError("--minutes must be positive")
     asked = {

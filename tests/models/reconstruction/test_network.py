@@ -4,10 +4,17 @@
 import torch
 from scipy.spatial.transform import Rotation
 
+from models.head import load_head
 from models.reconstruction.backbone import PIXEL_CENTRE, PIXEL_SCALE, patches
 from models.reconstruction.config import NetworkConfig
 from models.reconstruction.heads import rotation_from_6d
 from models.reconstruction.network import ReconstructionNetwork
+from models.reconstruction.second_look import (
+    LEFT_EYE_SHAPES,
+    RIGHT_EYE_SHAPES,
+    Frames,
+    SecondLook,
+)
 
 
 def test_rotation_from_6d_gives_back_the_rotation():
@@ -36,3 +43,51 @@ def test_a_new_network_starts_at_a_frontal_face_near_rest():
     assert answer.expression.abs().max() < 0.3
     finished = answer.finished()
     assert finished["expression"].min() >= 0 and 0 < finished["face"].item() < 1
+
+
+def test_patches_of_a_turned_face_stand_upright():
+    """A patch cut in the frame of the points shows the same, however the face is turned."""
+    points = torch.tensor(load_head().mean[load_head().points68][None, :, :2] * [4.0, -4.0])
+    x, y = torch.meshgrid(*[torch.linspace(-1, 1, 128)] * 2, indexing="xy")
+    angle = torch.tensor(0.4)
+    turn = torch.tensor([[angle.cos(), -angle.sin()], [angle.sin(), angle.cos()]])
+
+    def patch(rotation):
+        back = torch.stack([x, y], dim=-1) @ rotation  # R transposed, applied to rows
+        picture = torch.stack([back[..., 0], back[..., 1], back[..., 0] * back[..., 1]])[None]
+        seen = (points @ rotation.T.to(points)).float()
+        frames = Frames.of(seen)
+        return frames.cut(picture, seen[:, 48:68].mean(dim=1), 0.8, 48, 1.0)
+
+    assert (patch(torch.eye(2)) - patch(turn)).abs().max() < 0.02
+
+
+def test_the_right_eye_is_read_mirrored():
+    """A mirrored picture with mirrored points gives the mirrored corrections."""
+    torch.manual_seed(1)
+    head = load_head()
+    config = NetworkConfig.of(head)
+    look = SecondLook(config.points, config.eye_points, config.eye_partners, config.mouth_points)
+    with torch.no_grad():
+        look.eye.output.weight.normal_(0, 0.1)
+    look.eval()
+    image = torch.randint(0, 256, (1, 128, 128, 3), dtype=torch.uint8)
+    mirrored_points = torch.tensor(head.point_mirror.copy()).long()
+    points = torch.tensor(head.mean[head.point_vertices][None, :, :2] * [4.0, -4.0]).float()
+    mirror = torch.diag(torch.tensor([-1.0, 1.0, 1.0]))
+    rotation = torch.tensor(Rotation.random(rng=5).as_matrix()[None]).float()
+    rest, still = torch.zeros(1, 52), torch.zeros(1, 2, 2)
+    with torch.no_grad():
+        seen, shapes, gaze = look(image, points, rest, still, rotation)
+        other = points[:, mirrored_points] * torch.tensor([-1.0, 1.0])
+        again, mirrored_shapes, mirrored_gaze = look(
+            image.flip(2), other, rest, still, mirror @ rotation @ mirror
+        )
+    eyes = list(config.eye_points) + list(config.eye_partners)
+    back = again[:, mirrored_points] * torch.tensor([-1.0, 1.0])
+    assert (back - seen)[:, eyes].abs().max() < 1e-4
+    eye_shapes = list(LEFT_EYE_SHAPES + RIGHT_EYE_SHAPES)
+    swapped = mirrored_shapes[:, head.shape_mirror]
+    assert (swapped - shapes)[:, eye_shapes].abs().max() < 1e-4
+    assert shapes[:, eye_shapes].abs().max() > 1e-3
+    assert (mirrored_gaze.flip(1) * torch.tensor([-1.0, 1.0]) - gaze).abs().max() < 1e-4
