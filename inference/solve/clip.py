@@ -22,6 +22,13 @@ from models.head import look_weights
 IDENTITY_ROUNDS = 2
 """How often identity and key frames take turns; a third changes no point by 0.1 mm."""
 
+REST_QUANTILE = 0.1
+REST_SECONDS = 1.0
+LARGEST_REST = 0.3
+"""A face rests now and then: what the network says of a shape in all but a tenth of the frames of
+a clip of this length is more likely how the person looks, and left to the identity. More than the
+largest is an expression that is held."""
+
 
 def solve_clip(
     observations: Observations, quality: Quality = Quality.TAKE, camera: Camera | None = None
@@ -42,6 +49,7 @@ def solve_clip(
     camera = camera or Camera.of_picture(observations.width, observations.height)
     evidence = gather(observations, camera)
     prior = np.clip(observations.expression[found].astype(np.float64), 0.0, 1.0)
+    prior = without_rest(prior, observations.time[found])
     prior[:, LOOKS] = look_weights(observations.gaze[found])[:, LOOKS]
     rotation = camera.ray_rotation(observations.view_centre[found]) @ observations.view_rotation[
         found
@@ -65,6 +73,14 @@ def solve_clip(
         points68=observations.points[:, :IBUG_POINTS].astype(np.float64),
     )
     return smooth_performance(raw, quality)
+
+
+def without_rest(weights: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Shape weights (T, 52) at times (T,) s, without what a clip's face never loses."""
+    if len(time) < 2 or time[-1] - time[0] < REST_SECONDS:
+        return weights
+    rest = np.minimum(np.quantile(weights, REST_QUANTILE, axis=0), LARGEST_REST)
+    return np.maximum(weights - rest, 0.0)
 
 
 def smooth_performance(raw: Performance, quality: Quality) -> Performance:

@@ -5,6 +5,7 @@ from scipy.spatial.transform import Rotation
 
 from inference.errors import NoFaceError
 from inference.solve import Camera, Quality, solve_clip
+from inference.solve.clip import without_rest
 from inference.solve.evidence import gather
 from inference.solve.expression import EXPRESSION_SIGMA, fit_expression, frame_jacobian
 from inference.solve.identity import identity_jacobian, mean_identity
@@ -253,3 +254,16 @@ def test_closed_lids_take_the_evidence_from_the_gaze():
     fields["view_centre"] = np.tile(clip.camera.principal, (60, 1)).astype(np.float32)
     performance = solve_clip(type(clip.observations)(**fields))
     assert np.abs(performance.gaze[closed]).max() < 0.2
+
+
+def test_what_a_face_never_loses_is_not_expression():
+    weights = np.zeros((60, 52))
+    weights[:, 3] = 0.2  # always there
+    weights[:, 5] = 0.6  # held: more than anybody's looks
+    weights[20:30, 7] = 0.9  # comes and goes
+    time = np.arange(60) / 30
+    left = without_rest(weights, time)
+    assert left[:, 3].max() == 0
+    assert np.allclose(left[:, 5], 0.3)
+    assert np.array_equal(left[:, 7], weights[:, 7])
+    assert np.array_equal(without_rest(weights[:10], time[:10]), weights[:10]), "too short to say"
