@@ -87,7 +87,7 @@ def test_the_right_eye_is_read_mirrored():
     back = again[:, mirrored_points] * torch.tensor([-1.0, 1.0])
     assert (back - seen)[:, eyes].abs().max() < 1e-4
     eye_shapes = list(LEFT_EYE_SHAPES + RIGHT_EYE_SHAPES)
-    swapped = mirrored_shapes[:, head.shape_mirror]
+    swapped = mirrored_shapes[:, torch.tensor(head.shape_mirror.copy()).long()]
     assert (swapped - shapes)[:, eye_shapes].abs().max() < 1e-4
     assert shapes[:, eye_shapes].abs().max() > 1e-3
     assert (mirrored_gaze.flip(1) * torch.tensor([-1.0, 1.0]) - gaze).abs().max() < 1e-4

@@ -9,7 +9,7 @@ import pytest
 
 from models.synthesis import occluders
 from models.synthesis.camera import damage
-from models.synthesis.occluders import occlude
+from models.synthesis.occluders import PLAIN_PROBABILITY, occlude
 
 SIDE = 128
 
@@ -105,7 +105,7 @@ def test_occlude_marks_covered_points():
             plain += 1
             assert not covered.any()
         hidden += covered
-    assert 0.3 < plain / 300 < 0.6
+    assert abs(plain / 300 - PLAIN_PROBABILITY) < 0.1
     assert 0.01 < hidden.mean() / 300 < 0.2
 
 
