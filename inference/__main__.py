@@ -21,6 +21,7 @@ from inference.errors import (
     TERMINATED,
     RunnerError,
     Terminated,
+    UsageError,
 )
 from inference.events import Events, JsonEvents, end_with_parent, terminate_cleanly
 from inference.footage import FrameRange, open_footage
@@ -211,6 +212,8 @@ def _place(text: str) -> np.ndarray:
 
 def run_capture(options: argparse.Namespace, events: Events) -> None:
     check_writable(options.output)
+    if options.fps and Path(options.input).is_file():
+        raise UsageError("--fps is for a folder of pictures; a video brings its own frame rate.")
     footage = open_footage(options.input, options.frames, options.fps)
     network = Network(device=options.device)
     captured = capture_to_take(

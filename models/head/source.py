@@ -68,10 +68,6 @@ class AnnyData:
         path = self.folder / "mpfb2/mesh_metadata/basemesh_vertex_groups.json"
         return _ranges(json.loads(path.read_text())[f"joint-{name}"])
 
-    def vertex_group(self, name: str) -> np.ndarray:
-        path = self.folder / "mpfb2/mesh_metadata/basemesh_vertex_groups.json"
-        return _ranges(json.loads(path.read_text())[name])
-
     def target(self, path: Path) -> np.ndarray:
         """(N,3) dense displacement in dm of one .target or .target.gz file."""
         delta = np.zeros((BASE_VERTICES, 3))

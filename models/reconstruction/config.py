@@ -9,7 +9,6 @@ CROP_SIZE = 128  # pixels; side of the square picture the network reads
 CROP_MARGIN = 1.4  # side of the crop over the longer side of the 68 points' box
 IDENTITY_SIZE = 60
 EXPRESSION_SIZE = 52
-LANDMARKS = 68  # the first points are the iBUG ones
 SEGMENTATION_CLASSES = (
     "background", "skin", "eyes", "lips", "inside mouth", "hair", "glasses", "other occluder",
 )  # fmt: skip

@@ -96,7 +96,10 @@ class FusionHead(nn.Module):
             self.readout.output.bias[:EXPRESSION_SIZE] = FIRST_EXPRESSION
 
     def forward(self, finest, pyramid16, pyramid8):
-        """-> expression (N,52) not yet clamped to 0..1, gaze (N,2,2) radians (left, right eye; yaw, pitch)."""
+        """-> expression (N,52) not yet clamped to 0..1, gaze (N,2,2) rad.
+
+        Gaze: rows left and right eye, columns yaw and pitch.
+        """
         fused = torch.cat([self.from_fine(finest), pyramid16], dim=1)
         fused = torch.cat([self.from_middle(fused), pyramid8], dim=1)
         numbers = self.readout(self.from_coarse(fused)).float()

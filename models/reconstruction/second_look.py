@@ -41,8 +41,9 @@ GAZE_SIZE = 2
 class SecondLook(nn.Module):
     """Corrects points, expression and gaze of the first look.
 
-    points: how many there are in all; eye_points: indices of the points around the left eye, and their partners around the right in
-    the same order; mouth_points: those around the mouth.
+    points: how many there are in all; eye_points: indices of those around the left eye, and
+    eye_partners of their mirror images around the right in the same order; mouth_points: those
+    around the mouth.
     """
 
     def __init__(self, points, eye_points, eye_partners, mouth_points):

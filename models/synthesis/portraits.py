@@ -56,16 +56,17 @@ RELIGHT, RELIGHT_STRENGTH = 0.6, 0.45
 IRIS_RADIUS, PUPIL_RADIUS = 0.0059, (0.0016, 0.0032)  # m
 IRIS_COLOURS = ((58, 38, 24), (84, 58, 34), (96, 92, 60), (92, 112, 128), (104, 118, 108))
 SCLERA, TEETH, TONGUE, MOUTH = (225, 215, 208), (222, 212, 196), (168, 92, 88), (60, 22, 20)
-LASH_COLOUR = (40, 30, 26)
 
 
 @dataclass(frozen=True)
 class Portrait:
     """One photograph, cut out and tied to the head. V vertices, G grid points.
 
-    image (S,S,3) uint8 RGB; vertex_uv (V,2) px in image: where each vertex takes its colour; face (N,)
-    triangles of the head that wear the photograph; fitted (V,3): the head in head space as
-    photographed; grid (G,3) m in head space, grid_uv (G,2) px, grid_anchor (G,A) vertices and grid_drag (G,A) weights of their movement; grid_triangles.
+    image (S,S,3) uint8 RGB; vertex_uv (V,2) px in image: where each vertex takes its colour; face
+    (N,) triangles of the head that wear the photograph; fitted (V,3): the head in head space as
+    photographed; grid (G,3) m in head space, grid_uv (G,2) px, grid_anchor (G,A) vertices and
+    grid_drag (G,A) weights of their movement, grid_triangles; rotation (3,3), identity, weights and
+    gaze of the fit; brightness of the face 0…1; backdrop (S,S,3): the picture blurred.
     """
 
     image: np.ndarray
@@ -160,8 +161,8 @@ class PortraitRenderer:
         to_cut = np.array([[scale, 0, 0], [0, scale, 0]])
         to_cut[:, 2] = (CUT_SIDE - 1) / 2 - scale * (low + high) / 2
         cut = cv2.warpAffine(
-            image, to_cut, (CUT_SIDE, CUT_SIDE), flags=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REFLECT,
+            image, to_cut, (CUT_SIDE, CUT_SIDE),
+            flags=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT,
         )  # fmt: skip
         to_cut = np.vstack([to_cut, [0, 0, 1]])
         intrinsics = to_cut @ intrinsics

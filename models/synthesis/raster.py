@@ -125,18 +125,6 @@ class Texture:
         chosen = self.levels[int(np.clip(round(level), 0, len(self.levels) - 1))]
         return bilinear(chosen, uv)
 
-    def level_for(self, uv: np.ndarray, mask: np.ndarray) -> float:
-        """The mip level at which neighbouring pixels of a uv map (H,W,2) are one texel apart.
-
-        mask (H,W) bool tells which pixels count; the median step over them decides.
-        """
-        both = mask[:, 1:] & mask[:, :-1]
-        if not both.any():
-            return 0.0
-        height, width = self.levels[0].shape[:2]
-        step = np.abs(uv[:, 1:] - uv[:, :-1])[both] * (width, height)
-        return float(np.log2(max(1.0, np.median(np.hypot(step[:, 0], step[:, 1])))))
-
 
 def bilinear(image: np.ndarray, uv: np.ndarray) -> np.ndarray:
     """Values (…,C) float32 of an (H,W,C) picture at uv (…,2) in 0…1, v down, edges clamped.

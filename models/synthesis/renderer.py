@@ -22,8 +22,20 @@ from .noise import fractal_noise
 from .people import Person, sample_person
 from .raster import rasterize, vertex_normals
 from .shading import (
-    CAVITY, EYE, NORMAL, OCCLUSION, REST, SKIN, TEETH, VERTEX_ATTRIBUTES, Look, Surface, commonest,
-    develop, scene_linear, shade,
+    CAVITY,
+    EYE,
+    NORMAL,
+    OCCLUSION,
+    REST,
+    SKIN,
+    TEETH,
+    VERTEX_ATTRIBUTES,
+    Look,
+    Surface,
+    commonest,
+    develop,
+    scene_linear,
+    shade,
 )
 from .skin import Skin, SkinPainter, sample_tone, to_linear
 from .view import View, frame_face, sample_rotation

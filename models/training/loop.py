@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 import torch
 
+from models.head.torch import HeadPoints
 from models.reconstruction.checkpoint import load_checkpoint, save_checkpoint
 from models.reconstruction.network import ReconstructionNetwork
 
@@ -63,12 +64,9 @@ class Trainer:
         self.clock = clock
         self.network = ReconstructionNetwork(config.network)
         self.network.to(self.device, memory_format=torch.channels_last)
-        points = head.point_vertices
-        bases = (
-            torch.tensor(basis[:, points], dtype=torch.float32)
-            for basis in (head.identity_basis, head.shapes)
-        )
-        self.loss = ReconstructionLoss(config.losses, *bases).to(self.device)
+        points = HeadPoints(head)
+        self.loss = ReconstructionLoss(config.losses, points.identity_basis, points.shapes)
+        self.loss.to(self.device)
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.network, config.weight_decay),
             lr=config.learning_rate,

@@ -194,6 +194,13 @@ def test_wrong_command_lines(arguments, capsys):
     assert exit_.value.code == 2 and "error:" in capsys.readouterr().err
 
 
+def test_a_video_brings_its_own_frame_rate(tmp_path, write_video):
+    clip, take = write_video(talking_head(2)[1]), tmp_path / "take.npz"
+    result = run("capture", clip, "-o", take, "--fps", "25")
+    assert result.returncode == 2 and "its own frame rate" in result.stderr
+    assert not take.exists()
+
+
 def test_a_device_that_is_not_there(tmp_path, write_video):
     clip = write_video(talking_head(2)[1])
     result = run("capture", clip, "-o", tmp_path / "take.npz", "--device", "directml")

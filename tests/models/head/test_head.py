@@ -4,8 +4,15 @@
 import numpy as np
 import pytest
 
-from models.head import BONE_NAMES, EYE_BONES, GROUP_NAMES, SHAPE_NAMES
-from models.head import gaze_matrix, load_head, look_weights
+from models.head import (
+    BONE_NAMES,
+    EYE_BONES,
+    GROUP_NAMES,
+    SHAPE_NAMES,
+    gaze_matrix,
+    load_head,
+    look_weights,
+)
 from models.head.head import quantise
 
 HUNDREDTH_MM = 1e-5

@@ -10,6 +10,7 @@ import torch
 from models.__main__ import main
 from models.reconstruction.checkpoint import load_checkpoint, network_from
 from models.reconstruction.config import NetworkConfig
+from models.synthesis.pool import chunk_path, open_chunk
 from models.training import loop
 from models.training.batches import Drawn, TrainingBatches, clean_batch
 from models.training.config import TrainingConfig
@@ -17,7 +18,6 @@ from models.training.labels import MirrorTables
 from models.training.loop import CHECKPOINT, Trainer
 from models.training.pool import PoolShare
 from models.training.schedule import learning_rate
-from models.synthesis.pool import chunk_path, open_chunk
 
 SMALL = NetworkConfig(
     widths=(16, 16, 32, 32), depths=(1, 1, 1, 1), pyramid=16, point_hidden=64,
