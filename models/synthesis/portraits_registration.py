@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fitting the head to a portrait from landmarks: pose, identity, expression and gaze.
 
-    python -m models.synthesis.portraits_registration LANDMARKS.npz --photos DIR --table TABLE.npz -o FITS.npz
+    python -m models.synthesis.portraits_registration LANDMARKS.npz --photos DIR \\
+        --table TABLE.npz -o FITS.npz
 
 With the pose fixed, a pinhole camera's reprojection error times depth is linear in identity and
 expression; pose and shape are solved in turn.
@@ -19,7 +20,12 @@ from tqdm import tqdm
 
 from models.head import EYE_BONES, SHAPE_NAMES, Head, load_head, look_weights
 
-from .portraits_correspondence import IRIS_CENTRES, Correspondence
+from .portraits_correspondence import (
+    IRIS_CENTRES,
+    LID_CORNERS,
+    LID_CORNERS_RIGHT,
+    Correspondence,
+)
 
 PORTRAIT_FOCAL = 2.2  # focal length over the longer side of the picture: a portrait lens
 ROUNDS = 5
@@ -37,14 +43,14 @@ EXPRESSION_SCALES = {
     "mouthPress": 0.02, "mouthRoll": 0.02, "noseSneer": 0.02, "mouthDimple": 0.03,
     "jawLeft": 0.02, "jawRight": 0.02, "mouthLeft": 0.02, "mouthRight": 0.02,
 }  # fmt: skip
-IDENTITY_LIMIT = 3.0
+IDENTITY_LIMIT = 3.0  # standard deviations
 # MediaPipe's face oval marks the outline of the face, not fixed places on the skin.
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
         152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
 OVAL_WEIGHT = 0.25
 IRIS_DEPTH = 0.92  # distance of the iris from the eye's centre, of the eyeball's radius
 LARGEST_GAZE = 0.6  # rad
-CALIBRATION_STEP = 8  # every so manieth portrait serves to find the error of the gaze
+CALIBRATION_STEP = 8  # one portrait in so many serves to find the error of the gaze
 # Not to be told from other causes in one still picture.
 FIXED_SHAPES = ("tongueOut", "jawForward", "mouthClose", "cheekPuff")
 
@@ -97,7 +103,7 @@ class Registrar:
         focal = PORTRAIT_FOCAL * max(width, height)
         centre = np.array([(width - 1) / 2, (height - 1) / 2])
         seen = landmarks[self.table.landmark].astype(float)
-        eye_distance = np.linalg.norm(landmarks[33] - landmarks[263])
+        eye_distance = np.linalg.norm(landmarks[LID_CORNERS_RIGHT[0]] - landmarks[LID_CORNERS[0]])
         identity, weights = np.zeros(len(self.identity)), np.zeros(len(self.shapes))
         gaze = np.zeros((2, 2))
         pose = None
