@@ -20,7 +20,13 @@ from scipy.spatial.transform import Rotation
 from .head import ASSET, QUANTISED, quantise
 from .identity import People
 from .landmarks import height_above_jaw, inner_points, jaw_contour, spread
-from .names import BONE_NAMES, EYE_BONES, GROUP_NAMES, SHAPE_NAMES, mirrored_name
+from .names import (
+    BONE_NAMES,
+    EYE_BONES,
+    SHAPE_NAMES,
+    group_numbers,
+    mirrored_name,
+)
 from .source import AnnyData, BaseMesh
 from .topology import Topology
 
@@ -62,16 +68,17 @@ JAW_TIP = 991  # the chin, where the rig's jaw bone ends
 def build(data: AnnyData) -> dict[str, np.ndarray]:
     """All arrays of the asset."""
     base = data.base_mesh()
-    quads, groups = _kept_quads(data, base)
+    kept, groups = _kept_quads(data, base)
+    quads = base.quads[kept]
     vertices = np.unique(quads)
     local = np.full(len(base.positions), -1)
     local[vertices] = np.arange(len(vertices))
     mirror = local[data.mirror()[vertices]]
-    group = np.array([GROUP_NAMES.index(name) for name in groups], np.uint8)
+    group = np.array(group_numbers(*groups), np.uint8)
 
     mean, basis, signs = _identity_basis(data, vertices, local[quads], group, mirror)
     bones = slice(len(vertices), None)
-    topology = Topology(quads[np.isin(group, _groups("skin", "lips", "eyelids", "inside_mouth"))])
+    topology = Topology(quads[np.isin(group, group_numbers("skin", "lips", "eyelids", "inside_mouth"))])
     positions = np.full_like(base.positions, np.inf)
     positions[vertices] = mean[: len(vertices)]
     skin_index, skin_weight = _skin(data, vertices, local[quads], group, mean[: len(vertices)])
@@ -87,7 +94,7 @@ def build(data: AnnyData) -> dict[str, np.ndarray]:
         "shapes": _shapes(data, vertices, local[quads], group, mirror),
         "shape_mirror": np.array([SHAPE_NAMES.index(mirrored_name(n)) for n in SHAPE_NAMES], np.int32),
         "quads": local[quads].astype(np.int32),
-        "uv": base.uv[base.uv_quads[_kept_faces(base, quads)]].astype(np.float32),
+        "uv": base.uv[base.uv_quads[kept]].astype(np.float32),
         "group": group,
         "mirror": mirror.astype(np.int32),
         "bone_parent": np.array([-1, 0, 1, 1, 1], np.int32),
@@ -99,12 +106,8 @@ def build(data: AnnyData) -> dict[str, np.ndarray]:
     return fields
 
 
-def _groups(*names: str) -> list[int]:
-    return [GROUP_NAMES.index(name) for name in names]
-
-
-def _kept_quads(data: AnnyData, base: BaseMesh) -> tuple[np.ndarray, list[str]]:
-    """Quads of the head above the collar loop and of its helpers, with their group names."""
+def _kept_quads(data: AnnyData, base: BaseMesh) -> tuple[list[int], list[str]]:
+    """Base quads of the head above the collar loop and of its helpers, with their group names."""
     body = base.group == "body"
     head_body = _above_collar(base.quads[body], base.positions)
     masks = [(group, cv2.imread(str(data.mask_file(name)), cv2.IMREAD_GRAYSCALE)) for name, group in MASKS]
@@ -123,13 +126,7 @@ def _kept_quads(data: AnnyData, base: BaseMesh) -> tuple[np.ndarray, list[str]]:
         for index in np.flatnonzero(base.group == helper):
             kept.append(index)
             names.append(name)
-    return base.quads[kept], names
-
-
-def _kept_faces(base: BaseMesh, quads: np.ndarray) -> np.ndarray:
-    """Indices in base.quads of the given quads."""
-    place = {tuple(quad): index for index, quad in enumerate(base.quads.tolist())}
-    return np.array([place[tuple(quad)] for quad in quads.tolist()])
+    return kept, names
 
 
 def _above_collar(quads: np.ndarray, positions: np.ndarray) -> np.ndarray:
@@ -209,7 +206,7 @@ def _bones(faces, rest, sizes, quads, group) -> np.ndarray:
     parts = np.split(rest, np.cumsum(sizes), axis=1)
     neck, head, head_top, mouth, jaw_tip = (part.mean(axis=1) for part in parts)
     eyes = [_sphere_centres(faces[:, np.unique(quads[group == g])])
-            for g in _groups("eye_left", "eye_right")]  # fmt: skip
+            for g in group_numbers("eye_left", "eye_right")]  # fmt: skip
     ahead = np.array([0, 0, EYE_BONE_LENGTH])
     heads = [neck, head, mouth, *eyes]
     tails = [head, head_top, jaw_tip, *(eye + ahead for eye in eyes)]
@@ -228,7 +225,7 @@ def _sphere_centres(points: np.ndarray) -> np.ndarray:
 
 def _front_face(mean: np.ndarray, quads: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Vertices of the skin that a frontal picture shows."""
-    skin = np.unique(quads[np.isin(group, _groups("skin", "lips", "eyelids"))])
+    skin = np.unique(quads[np.isin(group, group_numbers("skin", "lips", "eyelids"))])
     return skin[(mean[skin, 2] > FACE_FRONT) & (mean[skin, 1] > FACE_BOTTOM)]
 
 
@@ -247,7 +244,7 @@ def _align(samples: np.ndarray, front: np.ndarray) -> np.ndarray:
 def _shapes(data, vertices, quads, group, mirror) -> np.ndarray:
     """(52,V,3) m. The eyeballs stay: bones turn them."""
     shapes = np.stack([data.shape(name)[vertices] for name in SHAPE_NAMES]) * METRES_PER_UNIT
-    eyeballs = np.unique(quads[np.isin(group, _groups("eye_left", "eye_right"))])
+    eyeballs = np.unique(quads[np.isin(group, group_numbers("eye_left", "eye_right"))])
     shapes[:, eyeballs] = 0
     # The artist's left and right halves differ by up to 2 mm: give both sides their mean.
     partner = [SHAPE_NAMES.index(mirrored_name(name)) for name in SHAPE_NAMES]
@@ -271,7 +268,7 @@ def _skin(data, vertices, quads, group, mean) -> tuple[np.ndarray, np.ndarray]:
     weights[:, head] += weights[:, neck] - held
     weights[:, neck] = held
     for eye, name in zip(EYE_BONES, ("eye_left", "eye_right"), strict=True):
-        weights[np.unique(quads[group == GROUP_NAMES.index(name)])] = np.eye(len(BONE_NAMES))[eye]
+        weights[np.unique(quads[np.isin(group, group_numbers(name))])] = np.eye(len(BONE_NAMES))[eye]
     order = np.argsort(-weights, axis=1, kind="stable")[:, :BONES_PER_VERTEX]
     chosen = np.take_along_axis(weights, order, axis=1)
     chosen /= chosen.sum(axis=1, keepdims=True)
@@ -288,8 +285,8 @@ def _governing_bone(bone: str, parents: dict[str, str]) -> str:
 
 
 def _points(mean, quads, group, mirror, inner) -> dict[str, np.ndarray]:
-    skin = np.unique(quads[np.isin(group, _groups("skin", "lips", "eyelids"))])
-    ears = np.unique(quads[np.isin(group, _groups("ears", "inside_mouth"))])
+    skin = np.unique(quads[np.isin(group, group_numbers("skin", "lips", "eyelids"))])
+    ears = np.unique(quads[np.isin(group, group_numbers("ears", "inside_mouth"))])
     face = skin[~np.isin(skin, ears)]
     face = face[height_above_jaw(mean[face]) > 0]
     outline, contour = jaw_contour(mean, face, mirror)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .names import EYE_BONES, GROUP_NAMES, SHAPE_NAMES
+from .names import EYE_BONES, SHAPE_NAMES, group_numbers
 
 FULL_LOOK_YAW = 0.60  # rad at which an eyeLookIn or eyeLookOut shape reaches 1
 FULL_LOOK_PITCH = 0.50  # rad, eyeLookUp and eyeLookDown
@@ -71,13 +71,18 @@ class Head:
         return np.repeat(np.arange(len(self.quads), dtype=np.int32), 2)
 
     @cached_property
+    def triangle_group(self) -> np.ndarray:
+        """(N,) uint8: the group of each triangle, position in GROUP_NAMES."""
+        return self.group[self.triangle_quad]
+
+    @cached_property
     def eye_vertices(self) -> tuple[np.ndarray, np.ndarray]:
         """Vertices of the left and of the right eyeball."""
         return tuple(self.group_vertices(name) for name in ("eye_left", "eye_right"))
 
     def group_vertices(self, name: str) -> np.ndarray:
         """Sorted vertices of the quads of one group."""
-        return np.unique(self.quads[self.group == GROUP_NAMES.index(name)])
+        return np.unique(self.quads[np.isin(self.group, group_numbers(name))])
 
     def neutral(self, identity: np.ndarray) -> np.ndarray:
         """Resting faces (…,V,3) m of identities (…,60) in standard deviations."""

@@ -30,6 +30,11 @@ BONE_NAMES = ("neck", "head", "jaw", "eye.L", "eye.R")
 EYE_BONES = (3, 4)
 
 
+def group_numbers(*names: str) -> list[int]:
+    """Positions of groups in GROUP_NAMES: what Head.group holds for them."""
+    return [GROUP_NAMES.index(name) for name in names]
+
+
 def mirrored_name(shape: str) -> str:
     """The name of the same movement on the character's other side; itself where there is none."""
     if shape.endswith("Left"):

@@ -106,7 +106,7 @@ class HatMaker:
     """Hats cut out of the skull's own surface."""
 
     def __init__(self, head: Head):
-        group = head.group[head.triangle_quad]
+        group = head.triangle_group
         usable = np.isin(group, [GROUP_NAMES.index("skin")])
         centre = head.mean[head.triangles].mean(axis=1)
         self.mean = head.mean

@@ -143,7 +143,7 @@ class HairGrower:
     def __init__(self, head: Head):
         rng = np.random.default_rng(ROOT_SEED)
         self.triangles = head.triangles
-        group = head.group[head.triangle_quad]
+        group = head.triangle_group
         skin = group == GROUP_NAMES.index("skin")
         centre = head.mean[head.triangles].mean(axis=1)
         high = skin & (centre[:, 1] > SCALP_LOWEST)

@@ -124,7 +124,7 @@ class SkyOcclusion:
     """How much of the surroundings' light reaches each vertex of the mean, resting head."""
 
     def __init__(self, head: Head):
-        triangles = head.triangles[head.group[head.triangle_quad] != GROUP_NAMES.index("lashes")]
+        triangles = head.triangles[head.triangle_group != GROUP_NAMES.index("lashes")]
         normals = vertex_normals(head.mean, triangles).astype(np.float64)
         self.open_transfer = basis(normals) * LAMBERT
         self.transfer = np.zeros((len(head.mean), HARMONICS))

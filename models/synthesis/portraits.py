@@ -18,7 +18,15 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from models.head import EYE_BONES, GROUP_NAMES, SHAPE_NAMES, Head, load_head, look_weights
+from models.head import (
+    EYE_BONES,
+    GROUP_NAMES,
+    SHAPE_NAMES,
+    Head,
+    group_numbers,
+    load_head,
+    look_weights,
+)
 
 from . import pool
 from .landmarks import project, project_points
@@ -96,13 +104,13 @@ class PortraitRenderer:
         with np.load(fits, allow_pickle=False) as file:
             self.fits = {name: file[name] for name in file.files}
         self.usable = np.flatnonzero(self.fits["residual"] < WORST_RESIDUAL)
-        group = self.head.group[self.head.triangle_quad]
+        group = self.head.triangle_group
         self.triangle_class = _CLASS_OF_GROUP[group]
         centre = self.head.mean[self.head.triangles].mean(axis=1)
         front = (centre[:, 2] > FACE_BACK) & (centre[:, 1] < FACE_TOP)
-        face = np.isin(group, _groups(*FACE_GROUPS)) & front
+        face = np.isin(group, group_numbers(*FACE_GROUPS)) & front
         self.face_triangles = np.flatnonzero(face)
-        inner = _groups("inside_mouth", "teeth_upper", "teeth_lower", "tongue", "eye_left",
+        inner = group_numbers("inside_mouth", "teeth_upper", "teeth_lower", "tongue", "eye_left",
                         "eye_right")  # fmt: skip
         self.inner_triangles = np.flatnonzero(np.isin(group, inner))
         self.solid = np.flatnonzero(group != GROUP_NAMES.index("lashes"))
@@ -119,7 +127,7 @@ class PortraitRenderer:
         )
         view = frame_face(self.head, vertices, rotation, pool.IMAGE_SIDE, rng)
         picture = _Picture(self, portrait, vertices, view.enlarged(SUPERSAMPLING))
-        image = picture.image(identity, gaze, own_eyes, own_mouth, rng)
+        image = picture.image(own_eyes, own_mouth, rng)
         camera = view.to_camera(vertices)
         points = project_points(self.head, camera, view.intrinsics)
         return pool.Sample(
@@ -178,8 +186,8 @@ class PortraitRenderer:
         cheek = cut[int(eyes[1]) : int(eyes[1]) + CUT_SIDE // 12, :, :]
         middle = slice(int(eyes[0]) - CUT_SIDE // 12, int(eyes[0]) + CUT_SIDE // 12)
         return Portrait(
-            cut, screen[:, :2].astype(np.float32), face, fitted.astype(np.float32), *grid, rotation=fit["rotation"],
-            identity=fit["identity"], weights=fit["weights"], gaze=fit["gaze"],
+            cut, screen[:, :2].astype(np.float32), face, fitted.astype(np.float32), *grid,
+            rotation=fit["rotation"], identity=fit["identity"], weights=fit["weights"], gaze=fit["gaze"],
             brightness=float(cheek[:, middle].mean() / 255),
             backdrop=cv2.GaussianBlur(cut, (0, 0), CUT_SIDE / 12),
         )  # fmt: skip
@@ -193,8 +201,8 @@ class PortraitRenderer:
         clear = screen[:, 2] < depth[row, column] + DEPTH_TOLERANCE
         seen = clear & (facing > SEEN_COSINE)
         # Lids and lips curl inwards: they come along wherever the skin around them is seen.
-        group = self.head.group[self.head.triangle_quad[self.face_triangles]]
-        curled = np.isin(group, _groups("lips", "eyelids"))
+        group = self.head.triangle_group[self.face_triangles]
+        curled = np.isin(group, group_numbers("lips", "eyelids"))
         return self.face_triangles[seen[self.head.triangles[self.face_triangles]].all(axis=1) | curled]
 
     def _grid(self, triangle, bary, depth, face, intrinsics, pose, box):
@@ -245,21 +253,20 @@ class _Picture:
         head = renderer.head
         movement = vertices - portrait.fitted
         drag = np.einsum("gav,ga->gv", movement[portrait.grid_anchor], portrait.grid_drag)
-        self.all = np.concatenate([vertices, portrait.grid + drag])
-        self.camera = view.to_camera(self.all)
-        self.normals = vertex_normals(self.camera[: len(vertices)], head.triangles)
+        camera = view.to_camera(np.concatenate([vertices, portrait.grid + drag]))
+        self.normals = vertex_normals(camera[: len(vertices)], head.triangles)
         drawn = np.concatenate([portrait.face, renderer.inner_triangles])
         self.triangles = np.concatenate(
             [head.triangles[drawn], portrait.grid_triangles + len(vertices)]
         ).astype(np.int32)
         self.source = np.append(drawn, np.full(len(portrait.grid_triangles), -1))
-        screen = view.to_screen(self.camera)
+        screen = view.to_screen(camera)
         self.triangle, self.bary, self.depth = rasterize(
             screen, self.triangles, view.side, view.side
         )
         self.head_triangle = np.where(self.triangle >= 0, self.source[self.triangle], -1)
 
-    def image(self, identity, gaze, own_eyes, own_mouth, rng) -> np.ndarray:
+    def image(self, own_eyes, own_mouth, rng) -> np.ndarray:
         """(192,192,3) uint8 RGB."""
         portrait = self.portrait
         uv = np.concatenate([portrait.vertex_uv, portrait.grid_uv])
@@ -270,7 +277,7 @@ class _Picture:
         if not own_mouth:
             self._paint_mouth(colour, group, rng)
         if not own_eyes:
-            self._paint_eyes(colour, group, identity, rng)
+            self._paint_eyes(colour, group, rng)
         if rng.random() < RELIGHT:
             colour *= self._relight(rng)
         empty = self.triangle < 0
@@ -283,7 +290,7 @@ class _Picture:
 
     def _group(self) -> np.ndarray:
         head = self.renderer.head
-        group = head.group[head.triangle_quad[self.head_triangle]].astype(int)
+        group = head.triangle_group[self.head_triangle].astype(int)
         return np.where(self.head_triangle >= 0, group, -1)
 
     def _paint_mouth(self, colour, group, rng) -> None:
@@ -294,13 +301,13 @@ class _Picture:
             (("tongue",), TONGUE, rng.uniform(0.5, 1.0)),
             (("teeth_upper", "teeth_lower"), TEETH, rng.uniform(0.7, 1.15)),
         ):
-            mask = np.isin(group, _groups(*names))
+            mask = np.isin(group, group_numbers(*names))
             if mask.any():
                 colour[mask] = np.array(paint) * (light * shade * rng.uniform(0.9, 1.1, 3))
 
-    def _paint_eyes(self, colour, group, identity, rng) -> None:
+    def _paint_eyes(self, colour, group, rng) -> None:
         head = self.renderer.head
-        mask = np.isin(group, _groups("eye_left", "eye_right"))
+        mask = np.isin(group, group_numbers("eye_left", "eye_right"))
         if not mask.any():
             return
         # Coordinates that turn with the eye: those of the mean head at rest.
@@ -363,10 +370,6 @@ def _turned(photographed: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     angle = np.linalg.norm(change)
     change *= min(1.0, LARGEST_TURN / max(angle, 1e-9))
     return Rotation.from_rotvec(change).as_matrix() @ photographed
-
-
-def _groups(*names: str) -> list[int]:
-    return [GROUP_NAMES.index(name) for name in names]
 
 
 def _blink(weights: np.ndarray) -> np.ndarray:

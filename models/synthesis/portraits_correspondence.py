@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from models.head import EYE_BONES, GROUP_NAMES, SHAPE_NAMES, Head, load_head
+from models.head import EYE_BONES, GROUP_NAMES, SHAPE_NAMES, Head, group_numbers, load_head
 from models.head.topology import Topology
 from models.synthesis.landmarks import project
 from models.synthesis.raster import interpolate, rasterize, vertex_normals
@@ -80,14 +80,14 @@ def probe(head: Head, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray,
     middle = (PROBE_SIDE - 1) / 2
     intrinsics = np.array([[PROBE_FOCAL, 0, middle], [0, PROBE_FOCAL, middle], [0, 0, 1]])
     screen = np.concatenate([project(camera, intrinsics), camera[:, 2:]], axis=1)
-    solid = head.group[head.triangle_quad] != GROUP_NAMES.index("lashes")
+    solid = head.triangle_group != GROUP_NAMES.index("lashes")
     kept = np.flatnonzero(solid)
     triangle, bary, _ = rasterize(screen, head.triangles[kept], PROBE_SIDE, PROBE_SIDE)
     triangle = np.where(triangle >= 0, kept[triangle], -1).astype(np.int32)
 
     normals = interpolate(vertex_normals(camera, head.triangles), triangle, bary, head.triangles)
     palette = np.array([GROUP_COLOURS[name] for name in GROUP_NAMES], float)
-    colour = palette[head.group[head.triangle_quad[triangle]]]
+    colour = palette[head.triangle_group[triangle]]
     place = interpolate(head.mean, triangle, bary, head.triangles)
     colour[_on_brow(head, place)] = BROW_COLOUR
     colour[_on_iris(head, place, triangle)] = IRIS_COLOUR
@@ -107,7 +107,7 @@ def _on_brow(head: Head, place: np.ndarray) -> np.ndarray:
 
 
 def _on_iris(head: Head, place: np.ndarray, triangle: np.ndarray) -> np.ndarray:
-    group = head.group[head.triangle_quad[triangle]]
+    group = head.triangle_group[triangle]
     on = np.zeros(place.shape[:2], bool)
     for bone, name in zip(EYE_BONES, ("eye_left", "eye_right"), strict=True):
         ray = place - head.bone_mean[0, bone]
@@ -139,17 +139,13 @@ def match(folder: Path) -> Correspondence:
         hit = triangle[line, column]
         corners = head.mean[head.triangles[hit]]
         place = (corners * bary[line, column][..., None]).sum(axis=1)
-        on_skin = (hit >= 0) & np.isin(head.group[head.triangle_quad[hit]], _skin_groups())
+        on_skin = (hit >= 0) & np.isin(head.triangle_group[hit], group_numbers(*SKIN_GROUPS))
         votes[row, on_skin] = place[on_skin]
     return _settle(head, votes)
 
 
-def _skin_groups() -> list[int]:
-    return [GROUP_NAMES.index(name) for name in SKIN_GROUPS]
-
-
 def _settle(head: Head, votes: np.ndarray) -> Correspondence:
-    triangles = head.triangles[np.isin(head.group[head.triangle_quad], _skin_groups())]
+    triangles = head.triangles[np.isin(head.triangle_group, group_numbers(*SKIN_GROUPS))]
     lines = _margins(head)
     places = _symmetric(np.nanmedian(votes, axis=0))
     rows = []
@@ -179,7 +175,7 @@ def _symmetric(places: np.ndarray) -> np.ndarray:
 
 def _margins(head: Head) -> dict[int, np.ndarray]:
     """Landmark -> the vertices of the lid or lip margin it belongs on."""
-    topology = Topology(head.quads[np.isin(head.group, _skin_groups() + _inside_mouth())])
+    topology = Topology(head.quads[np.isin(head.group, group_numbers(*SKIN_GROUPS, "inside_mouth"))])
     p = head.points68
     lids = {}
     for loop_point, corners, upper, lower, ends in (
@@ -193,10 +189,6 @@ def _margins(head: Head) -> dict[int, np.ndarray]:
         above = y > y0 + (x - x0) * (y1 - y0) / (x1 - x0)
         lids |= {upper: loop[above], lower: loop[~above], ends: corners}
     return {landmark: line for group, line in lids.items() for landmark in group}
-
-
-def _inside_mouth() -> list[int]:
-    return [GROUP_NAMES.index("inside_mouth")]
 
 
 def _closest(positions, triangles, place) -> tuple[tuple[int, ...], tuple[float, ...]]:

@@ -281,7 +281,7 @@ class HeadMesh:
     @staticmethod
     def of(head: Head, corners: np.ndarray) -> HeadMesh:
         """Read the head's parts off its groups; corners (N,3,2): skin chart of all triangles."""
-        group = np.array(GROUP_NAMES)[head.group[head.triangle_quad]]
+        group = np.array(GROUP_NAMES)[head.triangle_group]
         material = np.select(
             [np.isin(group, ("eye_left", "eye_right")),
              np.isin(group, ("teeth_upper", "teeth_lower")),
@@ -303,7 +303,7 @@ class HeadMesh:
 def _lash_opacity(head: Head, lashes: np.ndarray) -> np.ndarray:
     """Opacity (V,) float32: full at the lid, nothing at the tips; 0 for all other vertices."""
     used = np.unique(head.triangles[lashes])
-    lids = np.unique(head.quads[head.group == GROUP_NAMES.index("eyelids")])
+    lids = head.group_vertices("eyelids")
     gap = np.linalg.norm(head.mean[used][:, None] - head.mean[lids][None], axis=2).min(axis=1)
     opacity = np.zeros(len(head.mean), np.float32)
     opacity[used] = LASH_OPACITY * np.clip(1.0 - gap / np.quantile(gap, 0.9), 0, 1)

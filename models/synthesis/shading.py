@@ -131,18 +131,21 @@ def _lit(shadow, x, y, depth, softness):
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _fetch(texture, u, v, out):
-    """Bilinear lookup of four channels; u wraps around, v is clamped."""
+def _cell(texture, u, v):
+    """The texels around (u, v) and the place between them; u wraps around, v is clamped."""
     height, width = texture.shape[0], texture.shape[1]
     x = u * width - 0.5
     y = min(max(v * height - 0.5, 0.0), height - 1.0)
-    fx = np.floor(x)
-    x0 = int(fx) % width
-    x1 = (x0 + 1) % width
+    left = np.floor(x)
+    x0 = int(left) % width
     y0 = int(y)
-    y1 = min(y0 + 1, height - 1)
-    fx = x - fx
-    fy = y - y0
+    return x0, (x0 + 1) % width, y0, min(y0 + 1, height - 1), x - left, y - y0
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _fetch(texture, u, v, out):
+    """Bilinear lookup of four channels."""
+    x0, x1, y0, y1, fx, fy = _cell(texture, u, v)
     for k in range(4):
         top = texture[y0, x0, k] * (1 - fx) + texture[y0, x1, k] * fx
         bottom = texture[y1, x0, k] * (1 - fx) + texture[y1, x1, k] * fx
@@ -151,16 +154,8 @@ def _fetch(texture, u, v, out):
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
 def _height(texture, u, v):
-    height, width = texture.shape[0], texture.shape[1]
-    x = u * width - 0.5
-    y = min(max(v * height - 0.5, 0.0), height - 1.0)
-    fx = np.floor(x)
-    x0 = int(fx) % width
-    x1 = (x0 + 1) % width
-    y0 = int(y)
-    y1 = min(y0 + 1, height - 1)
-    fx = x - fx
-    fy = y - y0
+    """Bilinear lookup of the fourth channel alone."""
+    x0, x1, y0, y1, fx, fy = _cell(texture, u, v)
     return ((texture[y0, x0, 3] * (1 - fx) + texture[y0, x1, 3] * fx) * (1 - fy)
             + (texture[y1, x0, 3] * (1 - fx) + texture[y1, x1, 3] * fx) * fy)
 

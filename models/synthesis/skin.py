@@ -74,7 +74,7 @@ class Chart:
         far = corners[:, :, 0].max(axis=1) - corners[:, :, 0].min(axis=1) > 0.5
         corners[far, :, 0] += corners[far, :, 0] < 0.5
         # Ears stand before the hair in the chart; they take their skin from the cheek instead.
-        ears = head.group[head.triangle_quad] == GROUP_NAMES.index("ears")
+        ears = head.triangle_group == GROUP_NAMES.index("ears")
         left = head.mean[head.triangles, 0].mean(axis=1) > 0
         for chosen, marks in ((ears & ~left, EAR_MARKS[0]), (ears & left, EAR_MARKS[1])):
             place = uv[head.points68[list(marks)]].mean(axis=0)
@@ -280,7 +280,7 @@ def _paint_layers(head: Head, chart: Chart) -> Layers:
 def _group_mask(head: Head, chart: Chart, group: str) -> np.ndarray:
     """The part of the chart (H,W) 0…1 that a group of quads covers."""
     mask = np.zeros((CHART_HEIGHT, CHART_WIDTH), np.uint8)
-    chosen = head.group[head.triangle_quad] == GROUP_NAMES.index(group)
+    chosen = head.triangle_group == GROUP_NAMES.index(group)
     for corners in chart.corners[chosen] * (CHART_WIDTH, CHART_HEIGHT) - 0.5:
         cv2.fillConvexPoly(mask, np.rint(corners * 8).astype(np.int32), 255, cv2.LINE_AA, 3)
     return mask.astype(np.float32) / 255.0

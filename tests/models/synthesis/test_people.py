@@ -92,9 +92,9 @@ def test_segmentation_agrees_with_the_triangles(renderer):
         sample = renderer.render(bare, np.full((192, 192, 3), 90, np.uint8), rng)
         view = scene.view
         screen = view.to_screen(view.to_camera(scene.vertices.astype(np.float64)))
-        solid = head.group[head.triangle_quad] != GROUP_NAMES.index("lashes")
+        solid = head.triangle_group != GROUP_NAMES.index("lashes")
         triangle, _, _ = rasterize(screen, head.triangles[solid], 192, 192)
-        group = head.group[head.triangle_quad][solid][np.maximum(triangle, 0)]
+        group = head.triangle_group[solid][np.maximum(triangle, 0)]
         assert (sample.segmentation[cv2.dilate((triangle >= 0).astype(np.uint8),
                                                np.ones((5, 5)))[::2, ::2] == 0] == 0).all()
         for name, value in wanted.items():
