@@ -24,6 +24,7 @@ SHAPE_NAMES = (
 GROUP_NAMES = (
     "skin", "lips", "eyelids", "ears", "inside_mouth",
     "eye_left", "eye_right", "teeth_upper", "teeth_lower", "tongue", "lashes",
+    "gums", "brows",
 )  # fmt: skip
 
 BONE_NAMES = ("neck", "head", "jaw", "eye.L", "eye.R")

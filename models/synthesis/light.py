@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.head import GROUP_NAMES, Head
+from models.head import Head, group_numbers
 
 from .raster import depth_map, vertex_normals
 
@@ -124,7 +124,8 @@ class SkyOcclusion:
     """How much of the surroundings' light reaches each vertex of the mean, resting head."""
 
     def __init__(self, head: Head):
-        triangles = head.triangles[head.triangle_group != GROUP_NAMES.index("lashes")]
+        solid = ~np.isin(head.triangle_group, group_numbers("lashes", "brows"))
+        triangles = head.triangles[solid]
         normals = vertex_normals(head.mean, triangles).astype(np.float64)
         self.open_transfer = basis(normals) * LAMBERT
         self.transfer = np.zeros((len(head.mean), HARMONICS))

@@ -110,10 +110,10 @@ class PortraitRenderer:
         front = (centre[:, 2] > FACE_BACK) & (centre[:, 1] < FACE_TOP)
         face = np.isin(group, group_numbers(*FACE_GROUPS)) & front
         self.face_triangles = np.flatnonzero(face)
-        inner = group_numbers("inside_mouth", "teeth_upper", "teeth_lower", "tongue", "eye_left",
-                        "eye_right")  # fmt: skip
+        inner = group_numbers("inside_mouth", "teeth_upper", "teeth_lower", "gums", "tongue",
+                              "eye_left", "eye_right")  # fmt: skip
         self.inner_triangles = np.flatnonzero(np.isin(group, inner))
-        self.solid = np.flatnonzero(group != GROUP_NAMES.index("lashes"))
+        self.solid = np.flatnonzero(~np.isin(group, group_numbers("lashes", "brows")))
         self.portrait = lru_cache(maxsize=None)(self._prepare)
 
     def sample(self, rng: np.random.Generator) -> pool.Sample:
@@ -298,7 +298,7 @@ class _Picture:
         deep = rng.uniform(0.35, 1.0)
         for names, paint, shade in (
             (("inside_mouth",), MOUTH, deep),
-            (("tongue",), TONGUE, rng.uniform(0.5, 1.0)),
+            (("tongue", "gums"), TONGUE, rng.uniform(0.5, 1.0)),
             (("teeth_upper", "teeth_lower"), TEETH, rng.uniform(0.7, 1.15)),
         ):
             mask = np.isin(group, group_numbers(*names))
@@ -389,7 +389,8 @@ _CLASSES = {
     "skin": pool.SKIN, "lips": pool.LIPS, "eyelids": pool.SKIN, "ears": pool.SKIN,
     "inside_mouth": pool.INSIDE_MOUTH, "eye_left": pool.EYES, "eye_right": pool.EYES,
     "teeth_upper": pool.INSIDE_MOUTH, "teeth_lower": pool.INSIDE_MOUTH,
-    "tongue": pool.INSIDE_MOUTH, "lashes": pool.UNKNOWN,
+    "tongue": pool.INSIDE_MOUTH, "gums": pool.INSIDE_MOUTH, "lashes": pool.UNKNOWN,
+    "brows": pool.UNKNOWN,
 }  # fmt: skip
 _CLASS_OF_GROUP = np.array([_CLASSES[name] for name in GROUP_NAMES], np.uint8)
 _LOOK_SHAPES = np.array([name.startswith("eyeLook") for name in SHAPE_NAMES])

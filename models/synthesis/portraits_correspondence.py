@@ -34,6 +34,7 @@ GROUP_COLOURS = {
     "ears": (130, 150, 210), "inside_mouth": (50, 45, 110), "eye_left": (235, 235, 235),
     "eye_right": (235, 235, 235), "teeth_upper": (225, 230, 235),
     "teeth_lower": (215, 220, 230), "tongue": (90, 90, 190), "lashes": (40, 40, 40),
+    "gums": (110, 100, 190), "brows": (40, 40, 40),
 }  # fmt: skip
 BROW_COLOUR, IRIS_COLOUR = (60, 75, 100), (60, 45, 35)
 BROW_WIDTH = 0.004  # m
@@ -80,7 +81,7 @@ def probe(head: Head, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray,
     middle = (PROBE_SIDE - 1) / 2
     intrinsics = np.array([[PROBE_FOCAL, 0, middle], [0, PROBE_FOCAL, middle], [0, 0, 1]])
     screen = np.concatenate([project(camera, intrinsics), camera[:, 2:]], axis=1)
-    solid = head.triangle_group != GROUP_NAMES.index("lashes")
+    solid = ~np.isin(head.triangle_group, group_numbers("lashes", "brows"))
     kept = np.flatnonzero(solid)
     triangle, bary, _ = rasterize(screen, head.triangles[kept], PROBE_SIDE, PROBE_SIDE)
     triangle = np.where(triangle >= 0, kept[triangle], -1).astype(np.int32)

@@ -285,7 +285,7 @@ class HeadMesh:
         material = np.select(
             [np.isin(group, ("eye_left", "eye_right")),
              np.isin(group, ("teeth_upper", "teeth_lower")),
-             np.isin(group, ("inside_mouth", "tongue"))],
+             np.isin(group, ("inside_mouth", "tongue", "gums"))],
             [EYE, TEETH, CAVITY], SKIN).astype(np.uint8)
         label = np.select(
             [material == EYE, (material == TEETH) | (material == CAVITY), group == "lips"],
@@ -295,7 +295,7 @@ class HeadMesh:
             offset = head.mean[eye] - head.bone_mean[0, BONE_NAMES.index(bone)]
             rest[eye] = offset / np.linalg.norm(offset, axis=1, keepdims=True)
         lashes = group == "lashes"
-        solid = ~lashes
+        solid = ~lashes & (group != "brows")  # the skin has its brows painted on
         return HeadMesh(head.triangles[solid], corners[solid], material[solid], label[solid], rest,
                         head.triangles, head.triangles[lashes], _lash_opacity(head, lashes))
 
