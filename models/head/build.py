@@ -19,7 +19,15 @@ from scipy.spatial.transform import Rotation
 
 from .head import ASSET, QUANTISED, quantise
 from .identity import People
-from .landmarks import height_above_jaw, inner_points, jaw_contour, spread
+from .landmarks import (
+    JAW_UNDERSIDE,
+    SPREAD_DENSELY_FROM,
+    SPREAD_FROM,
+    height_above_jaw,
+    inner_points,
+    jaw_contour,
+    spread,
+)
 from .names import (
     BONE_NAMES,
     EYE_BONES,
@@ -83,7 +91,8 @@ def build(data: AnnyData) -> dict[str, np.ndarray]:
     positions[vertices] = mean[: len(vertices)]
     skin_index, skin_weight = _skin(data, vertices, local[quads], group, mean[: len(vertices)])
     inner = local[inner_points(positions, topology, data.mirror())]
-    points = _points(mean[: len(vertices)], local[quads], group, mirror, inner)
+    seeds = [local[list(s)] for s in (SPREAD_FROM, SPREAD_DENSELY_FROM)]
+    points = _points(mean[: len(vertices)], local[quads], group, mirror, inner, seeds)
 
     fields = {
         "mean": mean[: len(vertices)].astype(np.float32),
@@ -284,28 +293,38 @@ def _governing_bone(bone: str, parents: dict[str, str]) -> str:
     return "neck"
 
 
-def _points(mean, quads, group, mirror, inner) -> dict[str, np.ndarray]:
+def _points(mean, quads, group, mirror, inner, seeds) -> dict[str, np.ndarray]:
+    """points68, contour, dense and point_mirror; seeds as in landmarks.SPREAD_FROM and ..DENSELY.."""
     skin = np.unique(quads[np.isin(group, group_numbers("skin", "lips", "eyelids"))])
     ears = np.unique(quads[np.isin(group, group_numbers("ears", "inside_mouth"))])
-    face = skin[~np.isin(skin, ears)]
-    face = face[height_above_jaw(mean[face]) > 0]
-    outline, contour = jaw_contour(mean, face, mirror)
+    skin = skin[~np.isin(skin, ears)]
+    height = height_above_jaw(mean[skin])
+    outline, contour = jaw_contour(mean, skin[height > JAW_UNDERSIDE], mirror)
     points68 = np.concatenate([outline, inner])
 
+    face = skin[height > 0]
+    dense_seeds = np.union1d(seeds[1], mirror[seeds[1]])
+    all_seeds = np.concatenate([dense_seeds, seeds[0], mirror[seeds[0]]])
     candidates = face[(mean[face, 2] > DENSE_FRONT) & (mean[face, 1] < DENSE_TOP)]
-    candidates = candidates[~np.isin(candidates, points68)]
-    features = mean[inner[19:]]  # eyes and mouth
-    gap = np.linalg.norm(mean[candidates][:, None] - features[None], axis=-1).min(axis=1)
+    candidates = candidates[~np.isin(candidates, all_seeds)]
+    gap = np.linalg.norm(mean[candidates][:, None] - mean[dense_seeds], axis=-1).min(axis=1)
     weight = np.where(gap < DENSE_NEAR, DENSE_BOOST, 1.0)
-    dense = spread(mean, candidates, weight, DENSE_POINTS, mirror, points68)
-    vertices = np.concatenate([points68, dense])
-    place = {int(vertex): index for index, vertex in reversed(list(enumerate(vertices)))}
+    dense = spread(mean, candidates, weight, DENSE_POINTS, mirror, all_seeds)
     return {
         "points68": points68.astype(np.int32),
         "contour": contour.astype(np.int32),
         "dense": dense.astype(np.int32),
-        "point_mirror": np.array([place[int(mirror[vertex])] for vertex in vertices], np.int32),
-    }
+        # Each of the two sets holds the mirror images of its own points.
+        "point_mirror": np.concatenate([
+            _mirror_within(points68, mirror), len(points68) + _mirror_within(dense, mirror)
+        ]),
+    }  # fmt: skip
+
+
+def _mirror_within(vertices, mirror) -> np.ndarray:
+    """(N,) int32: where among vertices (N,) the mirror image of each stands."""
+    place = {int(vertex): index for index, vertex in enumerate(vertices)}
+    return np.array([place[int(mirror[vertex])] for vertex in vertices], np.int32)
 
 
 def write(fields: dict[str, np.ndarray], path: Path) -> None:

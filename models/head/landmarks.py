@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the 68 iBUG points lie on MakeHuman's hm08 mesh, and which further points are tracked.
 
-Points on lids and lips are found on edge loops of the mesh (the loop through a named vertex) at
-a fraction of the way from corner to corner, so that they sit on the margin in every person; the
-fractions follow the labels of 300-W style data: lid points at thirds of the lid, inner lip points
-at .55 of the half width. The other points are single vertices.
+The points are where people put them who mark photographs in the manner of 300-W. On lids and lips
+they are found on edge loops of the mesh (the loop through a named vertex) at a fraction of the way
+from corner to corner, so that they sit on the margin in every person. The jaw's are found along
+the outline of the face. The others are single vertices. docs/landmarks.md lists all of them and
+how far real labels lie from them.
 """
 
 import numpy as np
@@ -12,20 +13,30 @@ import numpy as np
 from .topology import Topology
 
 LID_LOOP = 6785  # a vertex of the left eye's loop on the front edge of both lids
-OUTER_LIP_LOOP = 455  # on the vermilion border
+UPPER_LIP_LOOP = 466  # where the red of the upper lip begins to be seen, just inside its ridge
+LOWER_LIP_LOOP = 492  # on the vermilion border
 LIP_CORNER_LOOP = 467
 INNER_LIP_LOOP = 474  # the innermost loop seen when the lips part
 
-LID_FRACTIONS = (1 / 3, 2 / 3)
-OUTER_LIP_FRACTIONS = (0.64, 0.28)  # of the half width, from the mid line: 49, 50; 51 is at 0
-INNER_LIP_FRACTION = 0.55
+CORNER_TILT = 0.5  # the eyes' corners lie furthest out along a line that falls by this much
+UPPER_LID_FRACTIONS = (0.34, 0.60)  # of the lid's length from the inner corner
+LOWER_LID_FRACTIONS = (1 / 3, 2 / 3)
+# Of the half width of the mouth. The bow's peaks and what lies below them are near the mid line.
+UPPER_LIP_FRACTIONS = (0.60, 0.23)  # 49, 50; 51 is at 0
+LOWER_LIP_FRACTIONS = (0.75, 0.28)  # 59, 58
+INNER_LIP_FRACTIONS = (0.93, 0.25)  # the corner of the opening, 61 and 67
 
-# Left side (+x): brow from the inner to the outer end (22-26), wing of the nose (34, 35).
-BROW = (6983, 6980, 6981, 6982, 6987)
-NOSE_SIDE = (7068, 7095)
-NOSE_MIDDLE = (136, 131, 201, 294, 307)  # 27-30 down the bridge, then 33 under the tip
+# Left side (+x): brow from the inner to the outer end (22-26), upper edge of the hair in its
+# middle; sill and wing of the nose (34, 35).
+BROW = (6983, 6980, 6996, 6999, 7023)
+NOSE_SIDE = (7076, 7095)
+NOSE_MIDDLE = (132, 131, 164, 5134, 317)  # 27-30 down the bridge, then 33 where the septum ends
 
 JAW_POINTS = 17
+# Of the way along the outline from the ear, at the height of the eyes' outer corners, to the chin:
+# people leave wider steps on the straight side of the face than round the chin.
+JAW_FRACTIONS = (0.0, 0.15, 0.29, 0.415, 0.54, 0.65, 0.765, 0.88, 1.0)
+JAW_TOP = -0.002  # m, the height of the first
 CONTOUR_CANDIDATES = 12
 JAW_CENTRE_DROP = 0.045  # m below the eyes: from here the outline of the jaw is swept by angle
 SWEEP_STEPS = 61
@@ -33,11 +44,20 @@ SLICE_HALF_WIDTH = 0.006  # m: how near the radial plane a contour candidate lie
 CONTOUR_FORWARD = 0.075  # m in front of the frontal outline: the cheek, seen when the head turns
 CONTOUR_BACKWARD = 0.030
 CONTOUR_INWARD = 0.55  # of the radius
+JAW_UNDERSIDE = -0.0025  # m above the jaw's edge: a little of its underside belongs to the outline
 MID_LINE = 5e-4  # m
 # The lower edge of the jaw on the mean person, from the chin to the angle below the ear, (z, y) m:
 # what lies under this line is throat and neck.
 CHIN_EDGE = (-0.002, -0.108)
 JAW_ANGLE = (-0.080, -0.080)
+
+# From these vertices (left side and mid line) the further tracked points are spread, twice as
+# densely around the second group. They were the iBUG points when networks first learnt the
+# tracked points; the spread keeps them so that those points stay the same vertices.
+SPREAD_FROM = (732, 7623, 10364, 7595, 7597, 7571, 11713, 12010, 12364, 6983, 6980, 6981, 6982,
+               6987, 136, 131, 201, 294, 307, 7068, 7095)  # fmt: skip
+SPREAD_DENSELY_FROM = (6850, 6838, 6790, 6805, 6825, 6831, 455, 7215, 11956, 7185, 7235, 7241,
+                       492, 474, 11964, 7192, 7236, 493)  # fmt: skip
 
 
 def inner_points(positions: np.ndarray, topology: Topology, mirror: np.ndarray) -> np.ndarray:
@@ -57,11 +77,11 @@ def inner_points(positions: np.ndarray, topology: Topology, mirror: np.ndarray) 
 def _eyes(positions, topology, mirror) -> list[int]:
     """36-47: right eye from its outer corner over the upper lid, then the left from its inner."""
     loop = np.array(topology.loop_through(LID_LOOP))
-    x = positions[loop, 0]
-    inner, outer = loop[np.argmin(x)], loop[np.argmax(x)]
+    x, drop = positions[loop, 0], -CORNER_TILT * positions[loop, 1]
+    inner, outer = loop[np.argmin(x - drop)], loop[np.argmax(x + drop)]
     upper, lower = _arcs(positions, loop, inner, outer)
-    at_upper = [_along(positions, upper, f) for f in LID_FRACTIONS]
-    at_lower = [_along(positions, lower, f) for f in LID_FRACTIONS]
+    at_upper = [_along(positions, upper, f) for f in UPPER_LID_FRACTIONS]
+    at_lower = [_along(positions, lower, f) for f in LOWER_LID_FRACTIONS]
     left = [inner, *at_upper, outer, *reversed(at_lower)]
     # The right eye is numbered from the outer corner: the mirror image of 45, 44, 43, 42, 47, 46.
     right = [mirror[left[k]] for k in (3, 2, 1, 0, 5, 4)]
@@ -70,17 +90,22 @@ def _eyes(positions, topology, mirror) -> list[int]:
 
 def _mouth(positions, topology, mirror) -> list[int]:
     """48-67: outer lip clockwise in the picture from the right corner, then the inner lip."""
-    outer = np.array(topology.loop_through(OUTER_LIP_LOOP))
-    inner = np.array(topology.loop_through(INNER_LIP_LOOP))
-    corner = max(topology.loop_through(LIP_CORNER_LOOP), key=lambda v: positions[v, 0])
-    inner_corner = max(inner, key=lambda v: positions[v, 0])
-    far, near = OUTER_LIP_FRACTIONS
-    top = [_at_width(positions, outer, corner, f, above=True) for f in (0.0, near, far)]
-    bottom = [_at_width(positions, outer, corner, f, above=False) for f in (0.0, near, far)]
-    in_top = [_at_width(positions, inner, inner_corner, f, above=True)
-              for f in (0.0, INNER_LIP_FRACTION)]  # fmt: skip
-    in_bottom = [_at_width(positions, inner, inner_corner, f, above=False)
-                 for f in (0.0, INNER_LIP_FRACTION)]  # fmt: skip
+    upper, lower, middle, inner = (
+        np.array(topology.loop_through(v))
+        for v in (UPPER_LIP_LOOP, LOWER_LIP_LOOP, LIP_CORNER_LOOP, INNER_LIP_LOOP)
+    )
+    corner = max(middle, key=lambda v: positions[v, 0])
+    opening = max(inner, key=lambda v: positions[v, 0])
+
+    def at(loop, end, fractions, above):
+        return [_at_width(positions, loop, end, f, above) for f in fractions]
+
+    top = at(upper, corner, (0.0, *reversed(UPPER_LIP_FRACTIONS)), above=True)
+    bottom = at(lower, corner, (0.0, *reversed(LOWER_LIP_FRACTIONS)), above=False)
+    far, near = INNER_LIP_FRACTIONS
+    (inner_corner,) = at(inner, opening, (far,), above=False)
+    in_top = at(inner, opening, (0.0, near), above=True)
+    in_bottom = at(inner, opening, (0.0, near), above=False)
     m = mirror
     return [
         m[corner], m[top[2]], m[top[1]], top[0], top[1], top[2],
@@ -141,25 +166,32 @@ def jaw_contour(positions: np.ndarray, candidates: np.ndarray, mirror: np.ndarra
 
 
 def _frontal_outline(positions, candidates) -> list[int]:
-    """Nine vertices evenly spaced along the left outline from eye height to the chin."""
+    """Nine vertices along the left outline from the height of the eyes to the chin."""
     centre = np.array([0.0, -JAW_CENTRE_DROP])
     offset = positions[candidates, :2] - centre
     angle = np.arctan2(offset[:, 1], offset[:, 0])
     radius = np.linalg.norm(offset, axis=1)
     start = np.arctan2(JAW_CENTRE_DROP, 0.075)  # the height of the eyes at the side of the face
-    sweep = np.linspace(start, -np.pi / 2, SWEEP_STEPS)
     window = np.deg2rad(4.0)
     outline = []
-    for direction in sweep:
+    for direction in np.linspace(start, -np.pi / 2, SWEEP_STEPS):
         near = np.abs(angle - direction) < window
-        outline.append(int(candidates[near][np.argmax(radius[near])]))
-    path = positions[outline, :2]
-    length = np.append(0, np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1)))
-    wanted = np.linspace(0, length[-1], JAW_POINTS // 2 + 1)
-    nine = [outline[int(np.argmin(np.abs(length - w)))] for w in wanted]
+        vertex = int(candidates[near][np.argmax(radius[near])])
+        if vertex not in outline:
+            outline.append(vertex)
     middle = candidates[np.abs(positions[candidates, 0]) < MID_LINE]
-    nine[-1] = int(middle[np.argmin(np.linalg.norm(positions[middle] - positions[nine[-1]], axis=1))])
-    return nine
+    x, y = positions[outline, :2].T
+    below = y < JAW_TOP
+    path = np.column_stack([
+        np.concatenate([[np.interp(-JAW_TOP, -y, x)], x[below], [0.0]]),
+        np.concatenate([[JAW_TOP], y[below], [positions[middle, 1].min()]]),
+    ])  # fmt: skip
+    length = np.append(0, np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1)))
+    wanted = np.array(JAW_FRACTIONS) * length[-1]
+    places = np.column_stack([np.interp(wanted, length, axis) for axis in path.T])
+    pools = [candidates] * (len(places) - 1) + [middle]
+    return [int(pool[np.argmin(np.linalg.norm(positions[pool, :2] - place, axis=1))])
+            for pool, place in zip(pools, places, strict=True)]  # fmt: skip
 
 
 def _slide(positions, candidates, vertex: int) -> np.ndarray:
@@ -179,10 +211,10 @@ def _slide(positions, candidates, vertex: int) -> np.ndarray:
         & (-CONTOUR_BACKWARD < ahead)
         & (ahead < CONTOUR_FORWARD)
     )
-    strip = candidates[inside]
-    strip = strip[np.argsort(ahead[inside])]
-    picks = np.round(np.linspace(0, len(strip) - 1, CONTOUR_CANDIDATES)).astype(int)
-    return strip[picks]
+    strip, ahead, across = candidates[inside], ahead[inside], across[inside]
+    # Of the vertices about as far ahead, the one nearest to the plane.
+    steps = np.linspace(ahead.min(), ahead.max(), CONTOUR_CANDIDATES)
+    return np.array([strip[np.argmin(np.hypot(ahead - step, across))] for step in steps])
 
 
 def spread(positions: np.ndarray, candidates: np.ndarray, weight: np.ndarray, count: int,

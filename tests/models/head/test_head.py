@@ -46,7 +46,8 @@ def test_arrays_fit_together(head):
     assert head.uv.shape == (len(head.quads), 4, 2)
     assert np.allclose(head.skin_weight.sum(axis=1), 1, atol=1e-5)
     assert head.point_vertices.shape == (68 + len(head.dense),)
-    assert len(set(head.point_vertices.tolist())) == len(head.point_vertices)
+    for points in (head.points68, head.dense):
+        assert len(set(points.tolist())) == len(points)
 
 
 def test_arrays_cannot_be_written(head):
