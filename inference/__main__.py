@@ -25,6 +25,7 @@ from inference.errors import (
 )
 from inference.events import Events, JsonEvents, end_with_parent, terminate_cleanly
 from inference.footage import FrameRange, open_footage
+from inference.head import mean_at_rest, read_poses, write_head
 from inference.inspect import describe_take, in_words
 from inference.landmarks import find_landmarks, pictures_of, write_landmarks
 from inference.network import PROVIDERS, Network
@@ -76,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_landmarks(commands)
     _add_track(commands)
     _add_inspect(commands)
+    _add_head(commands)
     _add_benchmark(commands)
     return parser
 
@@ -161,6 +163,22 @@ def _add_inspect(commands: argparse._SubParsersAction) -> None:
     command.add_argument("take", type=Path)
     command.add_argument("--json", action="store_true", help="as JSON, with all shapes")
     command.set_defaults(run=run_inspect)
+
+
+def _add_head(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser(
+        "head",
+        help="a person without footage to a take",
+        description="Write a take of the mean person at rest, or of a person in given poses.",
+    )
+    command.add_argument("-o", "--output", type=Path, required=True, help="the take to write")
+    command.add_argument(
+        "--poses",
+        type=Path,
+        metavar="FILE.npz",
+        help="arrays identity (60,), weights (T, 52) and gaze (T, 2, 2): one frame for each pose",
+    )
+    command.set_defaults(run=run_head)
 
 
 def _add_benchmark(commands: argparse._SubParsersAction) -> None:
@@ -255,6 +273,13 @@ def run_track(options: argparse.Namespace, events: Events) -> None:
 def run_inspect(options: argparse.Namespace, events: Events) -> None:
     description = describe_take(options.take)
     events.result(json.dumps(description, indent=1) if options.json else in_words(description))
+
+
+def run_head(options: argparse.Namespace, events: Events) -> None:
+    check_writable(options.output)
+    poses = read_poses(options.poses) if options.poses else mean_at_rest()
+    write_head(options.output, poses)
+    events.result(f"{options.output}: {len(poses.weights)} frames")
 
 
 def run_benchmark(options: argparse.Namespace, events: Events) -> None:

@@ -81,7 +81,7 @@ class Footage:
     """An opened piece of footage; iterating decodes its frames in order.
 
     Attributes:
-        path: the file or folder.
+        path: the file or folder; None of a take that no footage was captured for.
         width, height: of the upright picture, in pixels.
         frame_rate: nominal, frames a second.
         frame_count: frames in the range, None where the container does not say.
@@ -89,7 +89,7 @@ class Footage:
         pictures: the files of a picture or a folder of pictures; empty for a video.
     """
 
-    path: Path
+    path: Path | None
     width: int
     height: int
     frame_rate: Fraction

@@ -66,7 +66,7 @@ def take_header(origin: Origin) -> dict[str, object]:
         "version": VERSION,
         "writer": f"mien {__version__}",
         "source": {
-            "file": str(footage.path.resolve()),
+            "file": str(footage.path.resolve()) if footage.path else "",
             "width": footage.width,
             "height": footage.height,
             "frame_rate": [footage.frame_rate.numerator, footage.frame_rate.denominator],

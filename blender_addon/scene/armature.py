@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The armature: five bones that carry the head's pose and turn the eyes.
+"""The armature: five bones that carry the head's pose and turn the eyes, and a target for them.
 
 The armature object stands at the mean pose of the performance, so that the bones' channels are
 small movements about a rest pose that already lies over the footage. The `head` bone takes the
 face exactly to the take's pose. The `neck` bone shares the turning: it moves with the joint at the
 head's base and turns part of the way, so that the collar neither tears nor spins with the chin.
-The `jaw` bone is for posing by hand: the take opens the mouth by the shape `jawOpen`.
+The `jaw` bone is for posing by hand: the take opens the mouth by the shape `jawOpen`. The bone
+`eye_target` is the animator's own: no take moves it (see `controls`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from ..take import Take
+from .controls import EYE_TARGET, ROLLS, target_position, widen_limits
 from .curves import Channel, vector_channels
 from .frame_of_reference import (
     matrix_from_quaternion,
@@ -36,6 +38,7 @@ NECK_SHARE = 0.5
 
 # Blender drops bones shorter than this when edit mode ends.
 SHORTEST_BONE = 1e-3
+EYE_TARGET_LENGTH = 0.03
 
 FOUND_PROPERTY = "mien_found"
 CONFIDENCE_PROPERTY = "mien_confidence"
@@ -62,7 +65,7 @@ class Pose:
 def add_armature(
     context: bpy.types.Context, name: str, take: Take, collection: bpy.types.Collection
 ) -> bpy.types.Object:
-    """The armature at rest: five bones named as in the take, at the origin of the world."""
+    """The armature at rest: bones named as in the take and the eyes' target, at the origin."""
     data = bpy.data.armatures.new(name)
     # In front of the face, yet thin enough to see it.
     data.display_type = "STICK"
@@ -90,9 +93,19 @@ def _add_bones(context: bpy.types.Context, rig: bpy.types.Object, take: Take) ->
             bone.tail = bone.head + Vector((0.0, 0.0, SHORTEST_BONE))
         if take.bone_parent[index] >= 0:
             bone.parent = bones[take.bone_parent[index]]
+        bone.align_roll(ROLLS[name])
         bones.append(bone)
+    _add_eye_target(rig.data.edit_bones.new(EYE_TARGET), take)
     bpy.ops.object.mode_set(mode="OBJECT")
     layer.objects.active = previous or rig
+
+
+def _add_eye_target(bone: bpy.types.EditBone, take: Take) -> None:
+    """In nobody's hand: the eyes stay on what they look at while the head turns."""
+    bone.head = target_position(take)
+    bone.tail = bone.head + EYE_TARGET_LENGTH * ROLLS["neck"]
+    bone.align_roll(ROLLS[EYE_TARGET])
+    bone.use_deform = False
 
 
 def bind(head: bpy.types.Object, rig: bpy.types.Object, take: Take) -> None:
@@ -110,7 +123,10 @@ def bind(head: bpy.types.Object, rig: bpy.types.Object, take: Take) -> None:
 
 
 def pose_channels(rig: bpy.types.Object, performance: Performance) -> list[Channel]:
-    """Place the armature object at the performance's mean pose, and give the bones' channels."""
+    """Place the armature object at the performance's mean pose, and give the bones' channels.
+
+    Widens the limits of bones that the performance turns further.
+    """
     head = Pose(
         *pose_to_world(
             matrix_from_quaternion(performance.head_rotation),
@@ -123,12 +139,18 @@ def pose_channels(rig: bpy.types.Object, performance: Performance) -> list[Chann
 
     head = stand.inverse() @ head
     neck = _neck_pose(head, joint=bones["head"].position)
-    channels = _bone_channels("neck", bones["neck"], neck, with_location=True)
-    channels += _bone_channels("head", bones["head"], neck.inverse() @ head)
+    movements = {"neck": neck, "head": neck.inverse() @ head}
     for side, name in enumerate(("eye.L", "eye.R")):
         turn = matrix_from_quaternion(performance.eye_rotation[:, side])
-        eye = _about(bones[name].position, rotation_to_blender(turn))
-        channels += _bone_channels(name, bones[name], eye)
+        movements[name] = _about(bones[name].position, rotation_to_blender(turn))
+    # A pose bone's channels count in its own rest axes.
+    basis = {name: bones[name].inverse() @ m @ bones[name] for name, m in movements.items()}
+    turns = {name: unrolled(quaternion_from_matrix(b.rotation)) for name, b in basis.items()}
+    widen_limits(rig, turns)
+    channels = vector_channels(_path("neck", "location"), basis["neck"].position)
+    for name, quaternions in turns.items():
+        # Only the root needs a location: the movement of the others keeps their joint.
+        channels += vector_channels(_path(name, "rotation_quaternion"), quaternions)
     return channels
 
 
@@ -167,21 +189,8 @@ def _about(centre: np.ndarray, rotation: np.ndarray) -> Pose:
     return Pose(rotation, centre - rotation @ centre)
 
 
-def _bone_channels(
-    name: str, rest: Pose, movement: Pose, with_location: bool = False
-) -> list[Channel]:
-    """The channels that make a bone move its parent's space by `movement` (N rows).
-
-    A pose bone's channels count in its own rest axes: basis = rest⁻¹ · movement · rest. Only the
-    root needs a location: the movement of the others keeps their joint.
-    """
-    basis = rest.inverse() @ movement @ rest
-    path = f'pose.bones["{bpy.utils.escape_identifier(name)}"]'
-    quaternions = unrolled(quaternion_from_matrix(basis.rotation))
-    channels = vector_channels(f"{path}.rotation_quaternion", quaternions)
-    if with_location:
-        channels += vector_channels(f"{path}.location", basis.position)
-    return channels
+def _path(bone: str, channel: str) -> str:
+    return f'pose.bones["{bpy.utils.escape_identifier(bone)}"].{channel}'
 
 
 def _rest(bone: bpy.types.Bone) -> Pose:

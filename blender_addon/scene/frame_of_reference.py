@@ -73,6 +73,14 @@ def quaternion_from_matrix(matrix: np.ndarray) -> np.ndarray:
     return np.where(chosen[..., :1] < 0, -chosen, chosen)
 
 
+def euler_from_matrix(matrix: np.ndarray) -> np.ndarray:
+    """Rotations (..., 3, 3) as angles (..., 3) about x, then y, then z: R = Rz Ry Rx."""
+    x = np.arctan2(matrix[..., 2, 1], matrix[..., 2, 2])
+    y = np.arcsin(np.clip(-matrix[..., 2, 0], -1.0, 1.0))
+    z = np.arctan2(matrix[..., 1, 0], matrix[..., 0, 0])
+    return np.stack([x, y, z], axis=-1)
+
+
 def unrolled(quaternions: np.ndarray) -> np.ndarray:
     """Signs flipped along the first axis (T, ..., 4) so that neighbours lie in one hemisphere.
 

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 
 from ..take import LARGEST_WEIGHT, Take
+from .correctives import drive_correctives, rule_of, value_path, widen_driven
 from .curves import Channel
 from .frame_of_reference import points_to_blender
 from .materials import EYE_BONES, add_materials, vertices_of
@@ -34,16 +35,21 @@ def add_subdivision(head: bpy.types.Object) -> None:
 
 
 def shape_channels(head: bpy.types.Object, take: Take, performance: Performance) -> list[Channel]:
-    """The channels of all shape keys; widens the slider of a key whose weights leave 0 to 1."""
-    names = take.header.shape_names + take.header.corrective_names
+    """The channels of all shape keys but the driven ones.
+
+    Widens the slider of a key whose weights leave 0 to 1, and of what is driven by it.
+    """
+    shapes = take.header.shape_names
+    names = shapes + take.header.corrective_names
     weights = np.concatenate([performance.weights, performance.corrective_weights], axis=1)
-    blocks = head.data.shape_keys.key_blocks
-    for name, lowest, highest in zip(names, weights.min(axis=0), weights.max(axis=0)):
-        _widen_slider(blocks[name], float(lowest), float(highest))
-    return [
-        Channel(f'key_blocks["{bpy.utils.escape_identifier(name)}"].value', column)
-        for name, column in zip(names, weights.T)
-    ]
+    free = [column for column, name in enumerate(names) if rule_of(name, shapes) is None]
+    keys = head.data.shape_keys
+    for column in free:
+        values = weights[:, column]
+        block = keys.key_blocks[names[column]]
+        _widen_slider(block, float(values.min()), float(values.max()))
+    widen_driven(keys, shapes)
+    return [Channel(value_path(names[column]), weights[:, column]) for column in free]
 
 
 def _widen_slider(block: bpy.types.ShapeKey, lowest: float, highest: float) -> None:
@@ -99,3 +105,4 @@ def _add_shape_keys(head: bpy.types.Object, take: Take) -> None:
         key = head.shape_key_add(name=name, from_mix=False)
         key.points.foreach_set("co", points_to_blender(take.neutral + offset).ravel())
         key.value = 0.0
+    drive_correctives(head.data.shape_keys, take.header.shape_names)

@@ -11,6 +11,7 @@ import bpy
 from ..footage import Footage, find_footage
 from ..take import Take
 from . import armature, camera, head, timing
+from .character import add_character, select
 from .curves import write_action
 
 
@@ -48,17 +49,10 @@ def import_take(
         name: of the collection and the start of every object's name; Blender numbers doubles.
         beside: a folder to look for the footage in when it is not where it was captured.
     """
-    if context.mode != "OBJECT":
-        bpy.ops.object.mode_set(mode="OBJECT")
     scene = context.scene
     performance = _time(scene, take, settings)
-    collection = bpy.data.collections.new(name)
-    scene.collection.children.link(collection)
-
-    mesh = head.add_head(f"{name} head", take, collection)
-    rig = armature.add_armature(context, f"{name} rig", take, collection)
-    armature.bind(mesh, rig, take)
-    head.add_subdivision(mesh)
+    character = add_character(context, take, name)
+    collection, mesh, rig = character.collection, character.head, character.rig
     _animate(mesh, rig, name, take, performance)
 
     lens = camera.add_camera(f"{name} camera", take, collection)
@@ -69,7 +63,7 @@ def import_take(
     warnings = list(take.header.warnings)
     warnings += _show_footage(scene, lens, take, footage)
     timing.set_scene_range(scene, performance)
-    _select(context, mesh)
+    select(context, mesh)
     return ImportedTake(collection, mesh, rig, lens, performance, footage, tuple(warnings))
 
 
@@ -109,9 +103,3 @@ def _show_footage(
     camera.show_footage(lens, footage, first_frame=int(take.frame[0]))
     return []
 
-
-def _select(context: bpy.types.Context, mesh: bpy.types.Object) -> None:
-    for chosen in context.selected_objects:
-        chosen.select_set(False)
-    mesh.select_set(True)
-    context.view_layer.objects.active = mesh

@@ -7,13 +7,31 @@ models/head. Both turn, look about and move every shape.
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import json
+import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from models.head.names import GROUP_NAMES, SHAPE_NAMES
+import build
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def _names():
+    """models/head/names.py by its file: the package around it wants scipy, which bpy lacks."""
+    place = REPOSITORY / "models/head/names.py"
+    specification = importlib.util.spec_from_file_location("mien_names", place)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+SHAPE_NAMES, GROUP_NAMES = _names().SHAPE_NAMES, _names().GROUP_NAMES
 BONE_NAMES = ("neck", "head", "jaw", "eye.L", "eye.R")
 LOOKING_INTO_THE_LENS = np.array([0.0, 1.0, 0.0, 0.0])
 EYE_CENTRES = np.array([[0.032, 0.0, 0.0], [-0.032, 0.0, 0.0]])
@@ -87,31 +105,38 @@ def small_take(frames: int = 24, seed: int = 0, **header_changes) -> dict[str, n
 
 
 def real_take(frames: int = 24, seed: int = 0, **header_changes) -> dict[str, np.ndarray]:
-    """The arrays of a take of the head in models/head."""
-    from models.head import load_head
+    """The arrays of a take of a person as models/head makes them, correctives and all."""
+    head = _person(frames, seed)
+    names = json.loads(head["header"].tobytes())["corrective_names"]
+    performance = _performance(frames, np.random.default_rng(seed))
+    performance["corrective_weights"] = head["corrective_weights"].copy()
+    words = header(corrective_names=names, **header_changes)
+    return {**head, **performance, "header": encode(words)}
 
-    head = load_head()
+
+@functools.cache
+def _person(frames: int, seed: int) -> dict[str, np.ndarray]:
     random = np.random.default_rng(seed)
-    identity = 0.5 * random.standard_normal(len(head.identity_basis)).astype(np.float32)
-    bone_head, bone_tail = head.bones(identity)
-    words = header(corrective_names=[], **header_changes)
-    performance = _performance(frames, random)
-    performance["corrective_weights"] = np.zeros((frames, 0), np.float32)
-    return {
-        "header": encode(words),
-        **performance,
-        "neutral": head.neutral(identity),
-        "quads": head.quads,
-        "uv": head.uv,
-        "group": head.group,
-        "shapes": head.shapes,
-        "correctives": np.zeros((0, *head.neutral(identity).shape), np.float32),
-        "bone_head": bone_head,
-        "bone_tail": bone_tail,
-        "bone_parent": head.bone_parent,
-        "skin_index": head.skin_index,
-        "skin_weight": head.skin_weight,
+    poses = {
+        "weights": _performance(frames, random)["weights"],
+        "identity": 0.5 * random.standard_normal(60),
+        "gaze": np.zeros((frames, 2, 2)),
     }
+    with tempfile.TemporaryDirectory() as folder:
+        asked = write(Path(folder) / "poses.npz", poses)
+        path = make_head_take(Path(folder) / "head.mien.npz", "--poses", asked)
+        with np.load(path) as archive:
+            return {name: archive[name] for name in archive.files}
+
+
+def make_head_take(path: Path, *arguments) -> Path:
+    """Write a take of a head as build.py does for the default head."""
+    python = build.VISION.python
+    if not python.exists():
+        pytest.fail(f"{python} is missing: run `python build.py test`, which makes it")
+    command = [python, "-m", "inference", "head", "-o", path, *arguments]
+    subprocess.run([str(word) for word in command], cwd=REPOSITORY, check=True, capture_output=True)
+    return path
 
 
 def project(take: dict[str, np.ndarray], row: int) -> np.ndarray:
