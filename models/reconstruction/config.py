@@ -13,7 +13,7 @@ SEGMENTATION_CLASSES = (
     "background", "skin", "eyes", "lips", "inside mouth", "hair", "glasses", "other occluder",
 )  # fmt: skip
 SEGMENTATION_SIZE = 32  # side of the segmentation map
-EYE_REGION, MOUTH_REGION = 0.024, 0.030  # m around eyes and mouth: points seen a second time
+EYE_REGION, MOUTH_REGION = 0.028, 0.030  # m around eyes (with their brows) and mouth: seen twice
 UNKNOWN_CLASS = 255  # a label that no loss and no measure counts
 
 

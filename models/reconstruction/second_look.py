@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Eyes and mouth seen a second time, at the picture's full resolution.
+"""Eyes, with their brows, and mouth seen a second time, at the picture's full resolution.
 
 The first look finds the face and its parts, but an iris is a pixel or two in its cells. As in
 Attention Mesh (Grishchenko et al. 2020, arXiv 2006.10962) patches are therefore cut where the
@@ -28,6 +28,7 @@ POSE_SIZE = 9
 
 # Shapes of one eye, left; the right eye gives their partners. The other shapes belong to the mouth.
 EYE_SHAPES = ("eyeBlink", "eyeSquint", "eyeWide", "cheekSquint", "browDown", "browOuterUp")
+INNER_BROWS = SHAPE_NAMES.index("browInnerUp")  # one shape for both sides: the mean of the two eyes
 LEFT_EYE_SHAPES = tuple(SHAPE_NAMES.index(name + "Left") for name in EYE_SHAPES)
 RIGHT_EYE_SHAPES = tuple(SHAPE_NAMES.index(name + "Right") for name in EYE_SHAPES)
 MOUTH_SHAPES = tuple(
@@ -49,11 +50,11 @@ class SecondLook(nn.Module):
     def __init__(self, points, eye_points, eye_partners, mouth_points):
         super().__init__()
         self.eye_count, self.mouth_count = len(eye_points), len(mouth_points)
-        eye_outputs = 2 * len(eye_points) + len(EYE_SHAPES) + GAZE_SIZE
+        eye_outputs = 2 * len(eye_points) + len(EYE_SHAPES) + 1 + GAZE_SIZE
         self.eye = PatchReader(EYE_SIDE, eye_outputs)
         self.mouth = PatchReader(MOUTH_SIDE, 2 * len(mouth_points) + len(MOUTH_SHAPES))
         read_points = (*eye_points, *eye_partners, *mouth_points)
-        read_shapes = LEFT_EYE_SHAPES + RIGHT_EYE_SHAPES + MOUTH_SHAPES
+        read_shapes = (*LEFT_EYE_SHAPES, *RIGHT_EYE_SHAPES, *MOUTH_SHAPES, INNER_BROWS)
         self.register_buffer("point_source", sources(read_points, points), persistent=False)
         self.register_buffer(
             "shape_source", sources(read_shapes, len(SHAPE_NAMES)), persistent=False
@@ -75,7 +76,10 @@ class SecondLook(nn.Module):
         unmoved = torch.zeros_like(mouth.moved[:, :1])
         moved = torch.cat([unmoved, left.moved, right.moved, mouth.moved], dim=1)
         unchanged = torch.zeros_like(mouth.shapes[:, :1])
-        changes = torch.cat([unchanged, left.shapes, right.shapes, mouth.shapes], dim=1)
+        inner_brows = (left.inner_brow + right.inner_brow) / 2
+        changes = torch.cat(
+            [unchanged, left.shapes, right.shapes, mouth.shapes, inner_brows], dim=1
+        )
         return (
             points + moved.index_select(1, self.point_source),
             expression + changes.index_select(1, self.shape_source),
@@ -89,10 +93,12 @@ class SecondLook(nn.Module):
         mirror = rotation.new_tensor([1.0, side, side, side, 1.0, 1.0, side, 1.0, 1.0])
         numbers = self.eye(patch, rotation.detach().flatten(1) * mirror)
         count = 2 * self.eye_count
-        offsets, shapes, gaze = numbers.split([count, len(EYE_SHAPES), GAZE_SIZE], dim=1)
+        offsets, shapes, inner_brow, gaze = numbers.split(
+            [count, len(EYE_SHAPES), 1, GAZE_SIZE], dim=1
+        )
         offsets = offsets.reshape(-1, self.eye_count, 2) * offsets.new_tensor([side, 1.0])
         return Reading(
-            frames.to_crop(offsets, EYE_REACH), shapes, gaze * gaze.new_tensor([side, 1.0])
+            frames.to_crop(offsets, EYE_REACH), shapes, gaze * gaze.new_tensor([side, 1.0]), inner_brow
         )
 
     def read_mouth(self, picture, frames, points, rotation):
@@ -101,7 +107,7 @@ class SecondLook(nn.Module):
         numbers = self.mouth(patch, rotation.detach().flatten(1))
         offsets, shapes = numbers.split([2 * self.mouth_count, len(MOUTH_SHAPES)], dim=1)
         offsets = offsets.reshape(-1, self.mouth_count, 2)
-        return Reading(frames.to_crop(offsets, MOUTH_REACH), shapes, None)
+        return Reading(frames.to_crop(offsets, MOUTH_REACH), shapes)
 
 
 def sources(read, count):
@@ -112,10 +118,11 @@ def sources(read, count):
 
 
 class Reading:
-    """What a patch says: moved (N,K,2) crop coordinates, shapes (N,S), gaze (N,2) or None."""
+    """What a patch says: moved (N,K,2) crop coordinates, shapes (N,S); of an eye also gaze (N,2)
+    and inner_brow (N,1)."""
 
-    def __init__(self, moved, shapes, gaze):
-        self.moved, self.shapes, self.gaze = moved, shapes, gaze
+    def __init__(self, moved, shapes, gaze=None, inner_brow=None):
+        self.moved, self.shapes, self.gaze, self.inner_brow = moved, shapes, gaze, inner_brow
 
 
 class Frames:

@@ -211,13 +211,20 @@ def _wink(weights: np.ndarray, rng: np.random.Generator) -> None:
     weights[_INDEX["eyeBlink" + other]] *= rng.uniform(0.0, 0.3)
 
 
-def _possible(weights: np.ndarray) -> np.ndarray:
-    """Take back what a face cannot do at once, and what linear shapes must not add up to."""
-    weights[_INDEX["mouthClose"]] = min(weights[_INDEX["mouthClose"]], weights[_INDEX["jawOpen"]])
+def limit_lids(weights: np.ndarray) -> None:
+    """Change weights (52,): a lid that follows the eye down is partly closed already, and a closed
+    one is not wide."""
     for side in ("Left", "Right"):
         blink, down = _INDEX["eyeBlink" + side], weights[_INDEX["eyeLookDown" + side]]
         weights[blink] = min(weights[blink], 1.0 - BLINK_LOST_LOOKING_DOWN * down)
         weights[_INDEX["eyeWide" + side]] *= 1.0 - weights[blink]
+
+
+def _possible(weights: np.ndarray) -> np.ndarray:
+    """Take back what a face cannot do at once, and what linear shapes must not add up to."""
+    weights[_INDEX["mouthClose"]] = min(weights[_INDEX["mouthClose"]], weights[_INDEX["jawOpen"]])
+    limit_lids(weights)
+    for side in ("Left", "Right"):
         smile, frown = _INDEX["mouthSmile" + side], _INDEX["mouthFrown" + side]
         if weights[smile] > weights[frown]:
             weights[frown] *= 0.3

@@ -30,7 +30,7 @@ from models.head import (
 
 from . import pool
 from .landmarks import project, project_points
-from .people import sample_expression, sample_gaze
+from .people import limit_lids, sample_expression, sample_gaze
 from .raster import interpolate, rasterize, vertex_normals
 from .view import View, frame_face, sample_rotation
 
@@ -148,11 +148,11 @@ class PortraitRenderer:
             weights = portrait.weights + rng.normal(0, EXPRESSION_JITTER, len(SHAPE_NAMES)) * (
                 portrait.weights > 0
             )
+            weights = np.where(_LOOK_SHAPES, look_weights(gaze), np.clip(weights, 0, 1))
+            limit_lids(weights)
         else:
-            weights = sample_expression(rng, gaze).astype(float)
-        look = look_weights(gaze)
-        weights = np.where(_LOOK_SHAPES, np.minimum(look, 1 - 0.7 * _blink(weights)), weights)
-        return identity, np.clip(weights, 0, 1), gaze, own_eyes
+            weights = sample_expression(rng, gaze)
+        return identity, weights.astype(float), gaze, own_eyes
 
     def _prepare(self, index: int) -> Portrait:
         fit = {name: values[index] for name, values in self.fits.items()}
@@ -370,12 +370,6 @@ def _turned(photographed: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     angle = np.linalg.norm(change)
     change *= min(1.0, LARGEST_TURN / max(angle, 1e-9))
     return Rotation.from_rotvec(change).as_matrix() @ photographed
-
-
-def _blink(weights: np.ndarray) -> np.ndarray:
-    """(52,) for each shape the blink of its side."""
-    sides = [weights[SHAPE_NAMES.index("eyeBlink" + side)] for side in ("Left", "Right")]
-    return np.array([sides[1] if name.endswith("Right") else sides[0] for name in SHAPE_NAMES])
 
 
 def _grid_triangles(cells: int) -> np.ndarray:

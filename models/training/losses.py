@@ -161,11 +161,18 @@ def distances(vectors):
 
 
 def gap_loss(points, true, visible, pairs):
-    """Distance between predicted and true differences of point pairs; (N,P,2), (N,P), (G,2)."""
+    """Distance between predicted and true differences of point pairs; (N,P,2), (N,P), (G,2).
+
+    A gap counts the more the further it lies from the batch's mean gap: a network that is unsure
+    errs towards the mean, and expressions would come out too small.
+    """
     first, second = pairs[:, 0], pairs[:, 1]
-    error = (points[:, first] - points[:, second]) - (true[:, first] - true[:, second])
+    gap = true[:, first] - true[:, second]
+    error = (points[:, first] - points[:, second]) - gap
+    unusual = distances(gap - gap.mean(dim=0))
     seen = visible[:, first] * visible[:, second]
     weight = seen * (1 - HIDDEN_POINT_WEIGHT) + HIDDEN_POINT_WEIGHT
+    weight = weight * (1 + unusual / unusual.mean(dim=0))
     return (weight * distances(error)).sum() / weight.sum() / GAP_SCALE
 
 

@@ -10,6 +10,7 @@ from models.reconstruction.config import NetworkConfig
 from models.reconstruction.heads import rotation_from_6d
 from models.reconstruction.network import ReconstructionNetwork
 from models.reconstruction.second_look import (
+    INNER_BROWS,
     LEFT_EYE_SHAPES,
     RIGHT_EYE_SHAPES,
     Frames,
@@ -86,7 +87,7 @@ def test_the_right_eye_is_read_mirrored():
     eyes = list(config.eye_points) + list(config.eye_partners)
     back = again[:, mirrored_points] * torch.tensor([-1.0, 1.0])
     assert (back - seen)[:, eyes].abs().max() < 1e-4
-    eye_shapes = list(LEFT_EYE_SHAPES + RIGHT_EYE_SHAPES)
+    eye_shapes = [*LEFT_EYE_SHAPES, *RIGHT_EYE_SHAPES, INNER_BROWS]
     swapped = mirrored_shapes[:, torch.tensor(head.shape_mirror.copy()).long()]
     assert (swapped - shapes)[:, eye_shapes].abs().max() < 1e-4
     assert shapes[:, eye_shapes].abs().max() > 1e-3

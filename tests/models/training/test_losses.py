@@ -45,6 +45,17 @@ def test_gap_loss_ignores_a_common_shift_but_not_a_gap():
     assert gap_loss(wider, true, visible, pairs).item() == pytest.approx(1.0, rel=1e-2)
 
 
+def test_an_unusual_gap_counts_more_than_an_ordinary_one():
+    true = torch.zeros(9, 68, 2)
+    true[0, 62, 1] = -0.1  # one mouth is open
+    visible, pairs = torch.ones(9, 68), torch.tensor([(62, 66)])
+    missed_open, missed_closed = true.clone(), true.clone()
+    missed_open[0, 62, 1] = 0
+    missed_closed[1, 62, 1] = -0.1
+    losses = [gap_loss(said, true, visible, pairs) for said in (missed_open, missed_closed)]
+    assert losses[0] > 3 * losses[1]
+
+
 def test_a_rare_shape_counts_as_much_as_a_frequent_one():
     true = torch.zeros(64, 52)
     true[0, 5] = 1.0  # rare
