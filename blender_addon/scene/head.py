@@ -9,8 +9,10 @@ import numpy as np
 from ..take import LARGEST_WEIGHT, Take
 from .correctives import drive_correctives, rule_of, value_path, widen_driven
 from .curves import Channel
+from .eye import BONES as EYES
 from .frame_of_reference import points_to_blender
-from .materials import EYE_BONES, add_materials, vertices_of
+from .materials import add_materials, vertices_of
+from .sliders import add_sliders
 from .timing import Performance
 
 # Rendered pictures show the head one level finer; the viewport stays as fast as the mesh.
@@ -23,6 +25,7 @@ def add_head(name: str, take: Take, collection: bpy.types.Collection) -> bpy.typ
     head = bpy.data.objects.new(name, mesh)
     collection.objects.link(head)
     _add_shape_keys(head, take)
+    add_sliders(head)
     return head
 
 
@@ -82,7 +85,7 @@ def _mesh(name: str, take: Take) -> bpy.types.Mesh:
 def _crease_eyes(mesh: bpy.types.Mesh, take: Take) -> None:
     """Keep subdivision from moving the eyes' surface off the ball that their iris is drawn on."""
     is_eye = np.zeros(len(take.neutral), bool)
-    for group in EYE_BONES:
+    for group in EYES:
         is_eye[vertices_of(take, group)] = True
     ends = np.empty(len(mesh.edges) * 2, np.int32)
     mesh.edges.foreach_get("vertices", ends)
