@@ -17,7 +17,15 @@ from inference.errors import TakeError
 from inference.footage import Footage
 from inference.output import whole_file
 from inference.solve.performance import Performance
-from models.head import BONE_NAMES, GROUP_NAMES, SHAPE_NAMES, gaze_matrix, load_head
+from models.head import (
+    BONE_NAMES,
+    CORRECTIVE_NAMES,
+    GROUP_NAMES,
+    SHAPE_NAMES,
+    corrective_weights,
+    gaze_matrix,
+    load_head,
+)
 
 FORMAT = "mien-take"
 VERSION = 1
@@ -72,7 +80,7 @@ def take_header(origin: Origin) -> dict[str, object]:
             "frame_rate": [footage.frame_rate.numerator, footage.frame_rate.denominator],
         },
         "shape_names": list(SHAPE_NAMES),
-        "corrective_names": [],
+        "corrective_names": list(CORRECTIVE_NAMES),
         "bone_names": list(BONE_NAMES),
         "group_names": list(GROUP_NAMES),
         "settings": origin.settings,
@@ -84,7 +92,6 @@ def take_header(origin: Origin) -> dict[str, object]:
 
 def performance_fields(performance: Performance) -> dict[str, np.ndarray]:
     """The arrays that change from frame to frame, and the camera."""
-    frames = len(performance.time)
     fields = {
         "confidence": performance.confidence,
         "weights": performance.weights,
@@ -92,7 +99,7 @@ def performance_fields(performance: Performance) -> dict[str, np.ndarray]:
         "head_rotation": quaternions(performance.pose.rotation),
         "head_position": performance.pose.position,
         "eye_rotation": quaternions(gaze_matrix(performance.gaze)),
-        "corrective_weights": np.zeros((frames, 0)),
+        "corrective_weights": corrective_weights(performance.weights),
         "points68": performance.points68,
         "focal": np.array(performance.camera.focal),
         "principal": performance.camera.principal,
@@ -109,16 +116,16 @@ def performance_fields(performance: Performance) -> dict[str, np.ndarray]:
 def head_fields(identity: np.ndarray) -> dict[str, np.ndarray]:
     """The head of an identity (60,), with all that Blender needs to rig it."""
     head = load_head()
-    bone_head, bone_tail = head.bones(identity)
+    person = head.person(identity)
     return {
-        "neutral": head.neutral(identity).astype(np.float32),
+        "neutral": person.neutral.astype(np.float32),
         "quads": head.quads.astype(np.int32),
         "uv": head.uv.astype(np.float32),
         "group": head.group.astype(np.uint8),
-        "shapes": head.shapes.astype(np.float32),
-        "correctives": np.zeros((0, len(head.mean), 3), np.float32),
-        "bone_head": bone_head.astype(np.float32),
-        "bone_tail": bone_tail.astype(np.float32),
+        "shapes": person.shapes.astype(np.float32),
+        "correctives": person.correctives.astype(np.float32),
+        "bone_head": person.bone_head.astype(np.float32),
+        "bone_tail": person.bone_tail.astype(np.float32),
         "bone_parent": head.bone_parent.astype(np.int32),
         "skin_index": head.skin_index.astype(np.int32),
         "skin_weight": head.skin_weight.astype(np.float32),

@@ -124,10 +124,10 @@ def _solve_frames(
     evidence: Evidence, identity: np.ndarray, prior: np.ndarray, rotation: np.ndarray
 ) -> tuple[Pose, np.ndarray]:
     """Pose and shape weights (T, 52) of every frame for one identity."""
-    neutral = evidence.neutral(identity)
-    face = evidence.face(neutral, prior)
+    person = evidence.person(identity)
+    face = person.express(prior)
     pose = fit_pose(evidence, face, initial_pose(evidence, face, rotation))
-    return fit_expression(evidence, neutral, prior, pose)
+    return fit_expression(evidence, person, prior, pose)
 
 
 def _spread(rows: np.ndarray, found: np.ndarray) -> np.ndarray:

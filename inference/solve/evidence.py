@@ -3,21 +3,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from inference.face import IBUG_POINTS
 from inference.observations import Observations
 from inference.solve.camera import Camera
-from models.head import Head, load_head
+from models.head import Head, PersonPoints, load_head
 
 SLIDING_POINTS = 17
 """The first points lie on the visible outline of the jaw, which is no fixed place on the skin."""
 
 MODEL_ERROR = 0.012
 """Standard deviation, in face sizes, that the model's points keep however sure the network is:
-the head is linear, and its lens is assumed."""
+the head is a model, and its lens is assumed."""
 
 CORRELATED_POINTS = 8.0
 """Neighbouring points err together: so many of them tell as much as one."""
@@ -34,39 +34,27 @@ class Evidence:
         camera: the clip's.
         pixels: (T, N, 2) float64 frame pixels.
         sigma: (T, N) float64 pixels, the model's own error included.
-        mean: (N, 3), identity_basis (60, N, 3), shapes (52, N, 3): the model at these points,
-            float64 metres in head space.
+        vertices: (N,) of the head, which the points are.
+        identity_basis: (60, N, 3) float64 metres in head space.
     """
 
     camera: Camera
     pixels: np.ndarray
     sigma: np.ndarray
-    mean: np.ndarray
+    head: Head
+    vertices: np.ndarray
     identity_basis: np.ndarray
-    shapes: np.ndarray
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def __getitem__(self, frames: slice | np.ndarray) -> Evidence:
         """The evidence of some frames."""
-        return Evidence(
-            self.camera,
-            self.pixels[frames],
-            self.sigma[frames],
-            self.mean,
-            self.identity_basis,
-            self.shapes,
-        )
+        return replace(self, pixels=self.pixels[frames], sigma=self.sigma[frames])
 
-    def neutral(self, identity: np.ndarray) -> np.ndarray:
-        """(N, 3) metres: the resting points of an identity (60,)."""
-        return self.mean + np.tensordot(identity, self.identity_basis, axes=1)
-
-    def face(self, neutral: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """(T, N, 3) metres: points of a neutral face (N, 3) with shape weights (T, 52)."""
-        count = len(self.shapes)
-        return neutral + (weights @ self.shapes.reshape(count, -1)).reshape(-1, *neutral.shape)
+    def person(self, identity: np.ndarray) -> PersonPoints:
+        """The person of an identity (60,) at these points."""
+        return self.head.person(identity).at(self.vertices)
 
     def weight(self, residual: np.ndarray) -> np.ndarray:
         """(T, N) weight, 1/pixel², of residuals (T, N, 2) in pixels: certainty, and not far off.
@@ -87,12 +75,12 @@ def gather(observations: Observations, camera: Camera, head: Head | None = None)
     points = observations.points[observations.found].astype(np.float64)
     sigma = observations.sigma[observations.found].astype(np.float64)
     size = np.sqrt(np.prod(np.ptp(points[:, :IBUG_POINTS], axis=1), axis=-1))
-    model = head.sparse_points(head.point_vertices[fixed])
+    vertices = head.point_vertices[fixed]
     return Evidence(
         camera,
         points[:, fixed],
         np.hypot(sigma[:, fixed], MODEL_ERROR * size[:, None]),
-        model.mean.astype(np.float64),
-        model.identity_basis.astype(np.float64),
-        model.shapes.astype(np.float64),
+        head,
+        vertices,
+        head.identity_basis[:, vertices].astype(np.float64),
     )

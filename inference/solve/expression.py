@@ -13,7 +13,7 @@ from inference.solve.pose import (
     pose_jacobian,
     solve_normal_equations,
 )
-from models.head import SHAPE_NAMES
+from models.head import CORRECTIVE_NAMES, SHAPE_NAMES, PersonPoints, corrective_slopes, factors
 
 EXPRESSION_SIGMA = 0.12
 """Standard deviation of the network's shape weights: how far the points may pull them."""
@@ -36,7 +36,7 @@ HELD = 1e12
 
 
 def fit_expression(
-    evidence: Evidence, neutral: np.ndarray, prior: np.ndarray, pose: Pose
+    evidence: Evidence, person: PersonPoints, prior: np.ndarray, pose: Pose
 ) -> tuple[Pose, np.ndarray]:
     """Poses and shape weights (T, 52) in [0, 1] of a clip.
 
@@ -45,7 +45,7 @@ def fit_expression(
 
     Args:
         evidence: T frames.
-        neutral: (N, 3) metres, the person's resting points.
+        person: the points at rest, and how they move.
         prior: (T, 52) the network's weights, in [0, 1].
         pose: a near guess.
     """
@@ -53,17 +53,17 @@ def fit_expression(
     rotation, position = np.empty((len(prior), 3, 3)), np.empty((len(prior), 3))
     for start in range(0, len(prior), FRAMES_AT_ONCE):
         part = slice(start, start + FRAMES_AT_ONCE)
-        fitted, weights[part] = _fit_frames(evidence[part], neutral, prior[part], pose[part])
+        fitted, weights[part] = _fit_frames(evidence[part], person, prior[part], pose[part])
         rotation[part], position[part] = fitted.rotation, fitted.position
     return Pose(rotation, position), weights
 
 
 def _fit_frames(
-    evidence: Evidence, neutral: np.ndarray, prior: np.ndarray, pose: Pose
+    evidence: Evidence, person: PersonPoints, prior: np.ndarray, pose: Pose
 ) -> tuple[Pose, np.ndarray]:
     weights = prior.copy()
     for _ in range(ITERATIONS):
-        left, right = frame_equations(evidence, neutral, weights, pose, prior)
+        left, right = frame_equations(evidence, person, weights, pose, prior)
         step = _bounded_step(left, right, weights)
         pose = pose.moved(step[:, :POSE_UNKNOWNS])
         weights = np.clip(weights + step[:, POSE_UNKNOWNS:], 0.0, 1.0)
@@ -71,10 +71,10 @@ def _fit_frames(
 
 
 def frame_equations(
-    evidence: Evidence, neutral: np.ndarray, weights: np.ndarray, pose: Pose, prior: np.ndarray
+    evidence: Evidence, person: PersonPoints, weights: np.ndarray, pose: Pose, prior: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Normal equations (T, 58, 58), (T, 58) for the step in pose (6), then shape weights (52)."""
-    jacobian, residual = frame_jacobian(evidence, neutral, weights, pose)
+    jacobian, residual = frame_jacobian(evidence, person, weights, pose)
     left, right = normal_equations(jacobian, evidence.weight(residual), residual)
     left = left.astype(np.float64)
     curvature = 1.0 / SHAPE_SIGMA**2
@@ -85,18 +85,24 @@ def frame_equations(
 
 
 def frame_jacobian(
-    evidence: Evidence, neutral: np.ndarray, weights: np.ndarray, pose: Pose
+    evidence: Evidence, person: PersonPoints, weights: np.ndarray, pose: Pose
 ) -> tuple[np.ndarray, np.ndarray]:
     """How pixels move with pose and weights (T, N, 2, 58), and what they still miss (T, N, 2).
 
     The first is float32, as it only says where to step; the second float64, as it says where to
     stop.
     """
-    in_camera = pose.apply(evidence.face(neutral, weights))
+    in_camera = pose.apply(person.express(weights))
     residual = evidence.pixels - evidence.camera.project(in_camera)
-    jacobian = np.empty((*residual.shape, POSE_UNKNOWNS + len(evidence.shapes)), np.float32)
+    jacobian = np.empty((*residual.shape, POSE_UNKNOWNS + len(person.shapes)), np.float32)
     jacobian[..., :POSE_UNKNOWNS] = pose_jacobian(evidence.camera, in_camera, pose)
-    jacobian[..., POSE_UNKNOWNS:] = basis_jacobian(evidence, evidence.shapes, in_camera, pose)
+    jacobian[..., POSE_UNKNOWNS:] = basis_jacobian(evidence, person.shapes, in_camera, pose)
+    of_correctives = basis_jacobian(evidence, person.correctives, in_camera, pose)
+    slopes = corrective_slopes(weights).astype(np.float32)
+    for corrective, name in enumerate(CORRECTIVE_NAMES):
+        for shape in set(factors(name)):
+            slope = slopes[:, corrective, shape, None, None]
+            jacobian[..., POSE_UNKNOWNS + shape] += slope * of_correctives[..., corrective]
     return jacobian, residual
 
 

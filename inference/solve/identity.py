@@ -8,6 +8,7 @@ import numpy as np
 from inference.solve.evidence import Evidence
 from inference.solve.expression import basis_jacobian, frame_equations, frame_jacobian
 from inference.solve.pose import Pose, normal_equations
+from models.head import PersonPoints
 
 IDENTITY_SIGMA = 0.35
 """Standard deviation of the network's identity over a clip, in units of the basis: how far the
@@ -59,10 +60,10 @@ def refine_identity(
         weights: (T, 52) shape weights; prior_weights (T, 52): the network's.
         pose: of the frames.
     """
-    neutral = evidence.neutral(identity)
-    frame_left, frame_right = frame_equations(evidence, neutral, weights, pose, prior_weights)
-    of_frame, residual = frame_jacobian(evidence, neutral, weights, pose)
-    of_identity = identity_jacobian(evidence, neutral, weights, pose)
+    person = evidence.person(identity)
+    frame_left, frame_right = frame_equations(evidence, person, weights, pose, prior_weights)
+    of_frame, residual = frame_jacobian(evidence, person, weights, pose)
+    of_identity = identity_jacobian(evidence, person, weights, pose)
     together = np.concatenate([of_identity, of_frame], axis=-1)
     all_left, all_right = normal_equations(together, evidence.weight(residual), residual)
     count = len(identity)
@@ -77,8 +78,12 @@ def refine_identity(
 
 
 def identity_jacobian(
-    evidence: Evidence, neutral: np.ndarray, weights: np.ndarray, pose: Pose
+    evidence: Evidence, person: PersonPoints, weights: np.ndarray, pose: Pose
 ) -> np.ndarray:
-    """(T, N, 2, 60) float32: how pixels move with the identity's coefficients."""
-    in_camera = pose.apply(evidence.face(neutral, weights))
+    """(T, N, 2, 60) float32: how pixels move with the identity's coefficients.
+
+    That the person's shapes change with the identity is left out: it is an effect of the second
+    order, and the shapes are taken anew for every step.
+    """
+    in_camera = pose.apply(person.express(weights))
     return basis_jacobian(evidence, evidence.identity_basis, in_camera, pose)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The head model: a linear model of identity and expression with five bones.
+"""The head model: its asset, and what it says of a face.
 
 Head space: metres, right-handed, +y up, +z out of the face, +x to the character's left; the
 origin is midway between the eye centres of the mean person. V vertices, F quads, P points.
@@ -11,24 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from .names import EYE_BONES, SHAPE_NAMES, group_numbers
-
-FULL_LOOK_YAW = 0.60  # rad at which an eyeLookIn or eyeLookOut shape reaches 1
-FULL_LOOK_PITCH = 0.50  # rad, eyeLookUp and eyeLookDown
+from .gaze import gaze_matrix
+from .names import group_numbers
+from .person import Articulation, Person
 
 ASSET = Path(__file__).with_name("head.npz")
-
-
-@dataclass(frozen=True)
-class LinearPoints:
-    """Some vertices of the head with the bases that move them, for solvers.
-
-    mean (N,3) m, identity_basis (K,N,3) m per standard deviation, shapes (52,N,3) m.
-    """
-
-    mean: np.ndarray
-    identity_basis: np.ndarray
-    shapes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -85,7 +72,8 @@ class Head:
         return np.unique(self.quads[np.isin(self.group, group_numbers(name))])
 
     def neutral(self, identity: np.ndarray) -> np.ndarray:
-        """Resting faces (…,V,3) m of identities (…,60) in standard deviations."""
+        """Resting faces (…,V,3) m of identities (…,60) in standard deviations, by the linear basis
+        alone: lips may gape and lids sink, which `person` mends."""
         return self.mean + np.tensordot(_single(identity), self.identity_basis, axes=1)
 
     def bones(self, identity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,9 +81,14 @@ class Head:
         ends = self.bone_mean + np.tensordot(_single(identity), self.bone_basis, axes=1)
         return ends[0], ends[1]
 
-    def express(self, neutral: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """A neutral face (V,3) with shape weights (…,52) -> (…,V,3) m."""
-        return neutral + np.tensordot(_single(weights), self.shapes, axes=1)
+    @cached_property
+    def articulation(self) -> Articulation:
+        """What turns an identity into a person."""
+        return Articulation(self)
+
+    def person(self, identity: np.ndarray) -> Person:
+        """The person of an identity (60,) in standard deviations."""
+        return self.articulation.person(identity)
 
     def rotate_eyes(self, vertices: np.ndarray, eye_centres: np.ndarray, gaze: np.ndarray):
         """Turns the eyeballs of vertices (V,3) about eye_centres (2,3) by gaze (2,2) rad."""
@@ -108,49 +101,13 @@ class Head:
 
     def evaluate(self, identity: np.ndarray, weights: np.ndarray, gaze: np.ndarray) -> np.ndarray:
         """One face (V,3) m: identity (60,), weights (52,), gaze (2,2) rad."""
-        bone_head, _ = self.bones(identity)
-        face = self.express(self.neutral(identity), weights)
-        return self.rotate_eyes(face, bone_head[list(EYE_BONES)], gaze)
-
-    def sparse_points(self, vertices: np.ndarray) -> LinearPoints:
-        """The model restricted to some vertices (N,)."""
-        return LinearPoints(
-            self.mean[vertices], self.identity_basis[:, vertices], self.shapes[:, vertices]
-        )
+        person = self.person(identity)
+        return person.look(person.express(weights), gaze)
 
 
 def _single(coefficients: np.ndarray) -> np.ndarray:
     """As float32: doubles would have numpy convert the whole basis in every product."""
     return np.asarray(coefficients, np.float32)
-
-
-def gaze_matrix(gaze: np.ndarray) -> np.ndarray:
-    """Rotations (…,3,3) in head space of gaze (…,2): yaw, pitch in radians.
-
-    Positive yaw turns towards the character's left (+x), positive pitch up (+y):
-    R = Ry(yaw) Rx(-pitch).
-    """
-    yaw, pitch = np.moveaxis(np.asarray(gaze), -1, 0)
-    cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
-    zero = np.zeros_like(yaw)
-    rows = [[cy, -sy * sp, sy * cp], [zero, cp, sp], [-sy, -cy * sp, cy * cp]]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
-
-
-def look_weights(gaze: np.ndarray) -> np.ndarray:
-    """Weights (…,52) of the eight eyeLook shapes that go with gaze (…,2,2); the others are zero.
-
-    The shapes move the lids with the eyes; they reach 1 where ARKit's do, at the ends of an
-    ordinary glance.
-    """
-    gaze = np.asarray(gaze)
-    weights = np.zeros((*gaze.shape[:-2], len(SHAPE_NAMES)), np.float32)
-    for eye, (side, outward) in enumerate((("Left", 1.0), ("Right", -1.0))):
-        out = gaze[..., eye, 0] * outward / FULL_LOOK_YAW
-        up = gaze[..., eye, 1] / FULL_LOOK_PITCH
-        for name, value in (("Out", out), ("In", -out), ("Up", up), ("Down", -up)):
-            weights[..., SHAPE_NAMES.index(f"eyeLook{name}{side}")] = np.clip(value, 0, 1)
-    return weights
 
 
 @cache

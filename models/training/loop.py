@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 
 import torch
 
-from models.head.torch import HeadPoints
 from models.reconstruction.checkpoint import load_checkpoint, save_checkpoint
 from models.reconstruction.network import ReconstructionNetwork
 
@@ -64,8 +63,10 @@ class Trainer:
         self.clock = clock
         self.network = ReconstructionNetwork(config.network)
         self.network.to(self.device, memory_format=torch.channels_last)
-        points = HeadPoints(head)
-        self.loss = ReconstructionLoss(config.losses, points.identity_basis, points.shapes)
+        self.loss = ReconstructionLoss(
+            config.losses,
+            *(torch.tensor(basis[:, head.point_vertices]) for basis in (head.identity_basis, head.shapes)),
+        )
         self.loss.to(self.device)
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.network, config.weight_decay),

@@ -57,7 +57,7 @@ def make_clip(
     rotation = FACING @ turn.as_matrix()
     position = np.column_stack([0.05 * motion, -0.02 * motion, 0.6 + 0.03 * motion])
     pose = Pose(rotation, position)
-    vertices = head.express(head.neutral(identity), weights)[:, head.point_vertices]
+    vertices = head.person(identity).at(head.point_vertices).express(weights)
     points = camera.project(pose.apply(vertices))
     seen = points + rng.normal(0, point_noise, points.shape)
     crops = [Crop.from_points(frame[:68]) for frame in points]

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -54,8 +56,8 @@ def test_ray_rotation_takes_the_axis_to_the_ray_and_turns_no_further():
 def test_frame_jacobian_is_the_finite_difference():
     clip = make_clip(frames=3)
     evidence = gather(clip.observations, clip.camera)
-    neutral = evidence.neutral(clip.identity)
-    analytic, residual = frame_jacobian(evidence, neutral, clip.weights, clip.pose)
+    person = evidence.person(clip.identity)
+    analytic, residual = frame_jacobian(evidence, person, clip.weights, clip.pose)
     step = 1e-6
     for unknown in range(analytic.shape[-1]):
         pose, weights = clip.pose, clip.weights.copy()
@@ -63,7 +65,7 @@ def test_frame_jacobian_is_the_finite_difference():
             pose = pose.moved(np.tile(step * np.eye(6)[unknown], (3, 1)))
         else:
             weights[:, unknown - 6] += step
-        _, moved = frame_jacobian(evidence, neutral, weights, pose)
+        _, moved = frame_jacobian(evidence, person, weights, pose)
         assert np.allclose(analytic[..., unknown], (residual - moved) / step, atol=0.05, rtol=1e-3)
 
 
@@ -71,11 +73,15 @@ def test_identity_jacobian_is_the_finite_difference():
     clip = make_clip(frames=2)
     evidence = gather(clip.observations, clip.camera)
     analytic = identity_jacobian(
-        evidence, evidence.neutral(clip.identity), clip.weights, clip.pose
+        evidence, evidence.person(clip.identity), clip.weights, clip.pose
     )
-    project = lambda identity: clip.camera.project(  # noqa: E731
-        clip.pose.apply(evidence.face(evidence.neutral(identity), clip.weights))
-    )
+    person = evidence.person(clip.identity)
+
+    def project(identity):
+        moved = replace(person, neutral=person.neutral + np.tensordot(
+            identity - clip.identity, evidence.identity_basis, axes=1))
+        return clip.camera.project(clip.pose.apply(moved.express(clip.weights)))
+
     for unknown in (0, 7, 59):
         step = 1e-5 * np.eye(60)[unknown]
         numeric = (project(clip.identity + step) - project(clip.identity - step)) / 2e-5
@@ -85,7 +91,7 @@ def test_identity_jacobian_is_the_finite_difference():
 def test_pose_is_found_from_a_rotation_ten_degrees_off():
     clip = make_clip(frames=20)
     evidence = gather(clip.observations, clip.camera)
-    face = evidence.face(evidence.neutral(clip.identity), clip.weights)
+    face = evidence.person(clip.identity).express(clip.weights)
     off = Rotation.from_rotvec(np.deg2rad([6, -6, 5])).as_matrix() @ clip.pose.rotation
     pose = fit_pose(evidence, face, initial_pose(evidence, face, off))
     assert turn_between(pose.rotation, clip.pose.rotation).max() < 0.01
@@ -98,7 +104,7 @@ def test_pose_withstands_wrong_points():
     points[:, 100:160] += 40.0  # a seventh of the points sit on a hand
     observations = type(clip.observations)(**dict(vars(clip.observations), points=points))
     evidence = gather(observations, clip.camera)
-    face = evidence.face(evidence.neutral(clip.identity), clip.weights)
+    face = evidence.person(clip.identity).express(clip.weights)
     pose = fit_pose(evidence, face, initial_pose(evidence, face, clip.pose.rotation))
     assert turn_between(pose.rotation, clip.pose.rotation).max() < 1.0
 
@@ -107,7 +113,7 @@ def test_points_correct_the_networks_expression():
     clip = make_clip(frames=30)
     evidence = gather(clip.observations, clip.camera)
     prior = np.clip(clip.weights + np.where(np.arange(52) == JAW, EXPRESSION_SIGMA, 0.0), 0, 1)
-    _, weights = fit_expression(evidence, evidence.neutral(clip.identity), prior, clip.pose)
+    _, weights = fit_expression(evidence, evidence.person(clip.identity), prior, clip.pose)
     before = np.abs(prior - clip.weights)[:, JAW].mean()
     assert np.abs(weights - clip.weights)[:, JAW].mean() < 0.3 * before
 
@@ -135,8 +141,8 @@ def test_clip_with_noise_is_recovered():
     network_error = np.abs(clip.observations.expression - clip.weights).mean()
     assert np.abs(performance.weights - clip.weights).mean() < 0.6 * network_error
     head = load_head()
-    truth, solved = head.neutral(clip.identity), head.neutral(performance.identity)
-    network = head.neutral(clip.observations.identity[0])
+    truth, solved = (head.person(i).neutral for i in (clip.identity, performance.identity))
+    network = head.person(clip.observations.identity[0]).neutral
     front = head.point_vertices
     error = np.linalg.norm(aligned(solved[front], truth[front]) - truth[front], axis=1).mean()
     before = np.linalg.norm(aligned(network[front], truth[front]) - truth[front], axis=1).mean()
@@ -246,7 +252,7 @@ def test_closed_lids_take_the_evidence_from_the_gaze():
     gaze[closed, :, 1] = -0.6  # what the network makes of two lids
     expression[closed[:, None], [0, 7]] = 1.0
     head = load_head()
-    vertices = head.express(head.neutral(clip.identity), expression)[:, head.point_vertices]
+    vertices = head.person(clip.identity).at(head.point_vertices).express(expression)
     pose = Pose(np.tile(FACING, (60, 1, 1)), np.tile([0, 0, 0.6], (60, 1)))
     points = clip.camera.project(pose.apply(vertices)).astype(np.float32)
     fields = dict(vars(clip.observations), gaze=gaze, expression=expression, points=points)

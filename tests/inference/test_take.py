@@ -15,7 +15,13 @@ from inference.inspect import describe_take, in_words
 from inference.output import check_writable, whole_file
 from inference.solve import solve_clip
 from inference.take import Origin, quaternions, read_take, write_take
-from models.head import BONE_NAMES, SHAPE_NAMES, load_head
+from models.head import (
+    BONE_NAMES,
+    CORRECTIVE_NAMES,
+    SHAPE_NAMES,
+    corrective_weights,
+    load_head,
+)
 from tests.inference.synthetic import make_clip, without_face
 
 
@@ -52,9 +58,10 @@ def test_the_add_on_reads_what_the_runner_wrote(tmp_path, performance):
     assert np.allclose(rotation, performance.pose.rotation, atol=1e-5)
     assert np.allclose(take.points68, performance.points68, atol=1e-3, equal_nan=True)
     head = load_head()
-    assert np.allclose(take.neutral, head.neutral(performance.identity), atol=1e-6)
-    assert take.correctives.shape == (0, len(head.mean), 3)
-    assert take.corrective_weights.shape == (40, 0)
+    assert np.allclose(take.neutral, head.person(performance.identity).neutral, atol=1e-6)
+    assert header.corrective_names == CORRECTIVE_NAMES
+    assert take.correctives.shape == (len(CORRECTIVE_NAMES), len(head.mean), 3)
+    assert np.allclose(take.corrective_weights, corrective_weights(take.weights), atol=1e-6)
 
 
 def test_the_takes_own_numbers_put_the_head_on_the_picture(tmp_path, performance):
@@ -63,6 +70,7 @@ def test_the_takes_own_numbers_put_the_head_on_the_picture(tmp_path, performance
     take = blender_addon.take.read_take(path)
     inner = load_head().points68[17:]
     face = take.neutral + np.tensordot(take.weights, take.shapes, axes=1)
+    face += np.tensordot(take.corrective_weights, take.correctives, axes=1)
     turn = Rotation.from_quat(take.head_rotation, scalar_first=True).as_matrix()
     seen = face[:, inner] @ np.swapaxes(turn, 1, 2) + take.head_position[:, None]
     pixels = take.focal * seen[..., :2] / seen[..., 2:] + take.principal

@@ -105,22 +105,17 @@ def test_tracked_points_follow_the_head_bone_alone(head):
     assert neck.max() > 0.9, "the collar hangs on the neck"
 
 
-def test_evaluate_is_the_sum_of_its_parts(head):
-    rng = np.random.default_rng(2)
-    identity, weights = rng.normal(size=60), rng.uniform(size=52)
-    face = head.evaluate(identity, weights, np.zeros((2, 2)))
-    byhand = (head.mean + np.einsum("k,kvc->vc", identity, head.identity_basis)
-              + np.einsum("k,kvc->vc", weights, head.shapes))  # fmt: skip
-    assert np.abs(face - byhand).max() < HUNDREDTH_MM
-    batch = head.express(head.mean, np.stack([weights, 0 * weights]))
-    assert np.allclose(batch[1], head.mean)
-    sparse = head.sparse_points(head.dense)
-    assert np.array_equal(sparse.shapes, head.shapes[:, head.dense])
+def test_neutral_is_the_sum_of_its_parts(head):
+    identity = np.random.default_rng(2).normal(size=60)
+    byhand = head.mean + np.einsum("k,kvc->vc", identity, head.identity_basis)
+    assert np.abs(head.neutral(identity) - byhand).max() < HUNDREDTH_MM
 
 
 def test_shapes_do_what_they_say(head):
+    person = head.person(np.zeros(60))
+
     def opening(weights):
-        points = head.express(head.mean, weights)[head.points68]
+        points = person.express(weights)[head.points68]
         return {"left": points[43, 1] - points[47, 1], "right": points[38, 1] - points[40, 1],
                 "lips": points[62, 1] - points[66, 1]}  # fmt: skip
 
@@ -131,8 +126,8 @@ def test_shapes_do_what_they_say(head):
     assert jaw["lips"] > 0.02
     closed = opening(one[shape("jawOpen")] + one[shape("mouthClose")])
     assert abs(closed["lips"] - rest["lips"]) < 0.2 * jaw["lips"]
-    wide = head.express(head.mean, one[shape("mouthSmileLeft")])[head.points68]
-    moved = wide - head.mean[head.points68]
+    wide = person.express(one[shape("mouthSmileLeft")])[head.points68]
+    moved = wide - person.neutral[head.points68]
     assert moved[54, 0] > 0.003 and np.abs(moved[48]).max() < 0.002
 
 
