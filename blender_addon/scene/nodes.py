@@ -85,9 +85,16 @@ class Graph:
             element.position, element.color = position, (*colour, 1.0)
         return node.outputs[0]
 
-    def noise(self, place: Input, scale: float, detail: float = 2.0):
-        """0 to 1, about a half; `scale` waves a unit of `place`."""
-        return self.node("TexNoise", {"Vector": place, "Scale": scale, "Detail": detail}).outputs[0]
+    def noise(self, place: Input, scale: float, detail: float):
+        """0 to 1, about a half; `scale` waves a unit of `place`, and `detail` finer octaves."""
+        return self._noise(place, scale, detail).outputs[0]
+
+    def noise_colour(self, place: Input, scale: float, detail: float):
+        """The same three times over, each another, as a colour."""
+        return self._noise(place, scale, detail).outputs[1]
+
+    def _noise(self, place: Input, scale: float, detail: float):
+        return self.node("TexNoise", {"Vector": place, "Scale": scale, "Detail": detail})
 
     def cells(self, place: Input, scale: float):
         """The distance to the nearest of scattered points, about 0 to 1."""

@@ -47,11 +47,11 @@ INDEX_OF_REFRACTION = 1.4
 ROUGHNESS, LIP_ROUGHNESS = 0.47, 0.36
 
 # Waves a metre.
-MOTTLING, BLOTCHES, GRAIN, PORES, HAIRS = 70.0, 220.0, 900.0, 1500.0, 1150.0
+MOTTLING, BLOTCHES, PORES, HAIRS = 70.0, 220.0, 1400.0, 1500.0
 # Lines on a forehead run from side to side, some 7 mm apart.
 LINES = (14.0, 14.0, 145.0)
 # Heights of the relief in metres.
-PORE_DEPTH, GRAIN_DEPTH, LINE_DEPTH = 0.00012, 0.00010, 0.0022
+PORE_DEPTH, LINE_DEPTH = 0.0002, 0.0022
 
 # In units of the gap between the eyes, from the middle of the lips: how far up the beard reaches
 # (second row) at a distance from the middle of the face (first row): moustache, cheek, sideburn.
@@ -83,10 +83,13 @@ def node_group(
     parts = graph.node("SeparateColor", {0: regions.outputs["Color"]})
     lips, flush, beard = parts.outputs
     lines = regions.outputs["Alpha"]
+    # Three patterns for the price of one.
+    blotches = graph.noise_colour(place, BLOTCHES, 3.0)
+    veins, spots, uneven = graph.node("SeparateColor", {0: blotches}).outputs
 
-    stubble = _stubble(graph, place, beard)
+    stubble = _stubble(graph, place, beard, uneven)
     if texture is None:
-        colour = _colour(graph, place, lips, flush)
+        colour = _colour(graph, place, lips, flush, veins, spots)
     else:
         colour = graph.node("TexImage", image=texture).outputs["Color"]
     hair = graph.attribute(sliders.HAIR.name, "OBJECT").outputs["Color"]
@@ -94,7 +97,7 @@ def node_group(
     surface = graph.surface(
         {
             "Base Color": colour,
-            "Roughness": _roughness(graph, place, lips, stubble),
+            "Roughness": _roughness(graph, lips, stubble, uneven),
             "IOR": INDEX_OF_REFRACTION,
             "Subsurface Weight": graph.number(sliders.DEPTH.name),
             "Subsurface Radius": SCATTER_BY_COLOUR,
@@ -107,29 +110,29 @@ def node_group(
     return tree
 
 
-def _colour(graph: Graph, place, lips, flush):
+def _colour(graph: Graph, place, lips, flush, veins, spots):
     tone, age = graph.number(sliders.SKIN_TONE.name), graph.number(sliders.AGE.name)
-    mottled = graph.math("SUBTRACT", graph.noise(place, MOTTLING, 4.0), 0.5)
+    mottled = graph.math("SUBTRACT", graph.noise(place, MOTTLING, 3.0), 0.5)
     # A tenth of the ramp between the palest and the darkest patch.
     tone = graph.sum(tone, graph.math("MULTIPLY", mottled, 0.1))
     skin = graph.ramp(tone, TONES)
-    veins = graph.ramped(graph.noise(place, BLOTCHES, 3.0), 0.42, 0.72, 0.35, 0.8)
+    veins = graph.ramped(veins, 0.42, 0.72, 0.35, 0.8)
     blood = graph.product(flush, veins, graph.sum(0.7, graph.product(age, 0.6)))
     skin = graph.mix(blood, skin, FLUSH, "MULTIPLY")
-    spots = graph.ramped(graph.noise(place, BLOTCHES * 0.7, 2.0), 0.66, 0.72)
+    spots = graph.ramped(spots, 0.66, 0.72)
     skin = graph.mix(graph.product(spots, age, 0.5), skin, SPOTS, "MULTIPLY")
     return graph.mix(graph.product(lips, 0.85), skin, graph.ramp(tone, LIP_TONES))
 
 
-def _stubble(graph: Graph, place, beard):
+def _stubble(graph: Graph, place, beard, uneven):
     """How much of the surface hairs cover: dots, and the shadow of those below the skin."""
-    dots = graph.ramped(graph.cells(place, HAIRS), 0.2, 0.45, 1.0, 0.3)
-    patchy = graph.ramped(graph.noise(place, BLOTCHES, 2.0), 0.2, 0.6, 0.7, 1.0)
+    dots = graph.ramped(graph.noise(place, HAIRS, 0.0), 0.45, 0.65, 0.3, 1.0)
+    patchy = graph.ramped(uneven, 0.2, 0.6, 0.7, 1.0)
     return graph.product(beard, graph.number(sliders.STUBBLE.name), dots, patchy, 0.8)
 
 
-def _roughness(graph: Graph, place, lips, stubble):
-    uneven = graph.math("SUBTRACT", graph.noise(place, BLOTCHES, 4.0), 0.5)
+def _roughness(graph: Graph, lips, stubble, uneven):
+    uneven = graph.math("SUBTRACT", uneven, 0.5)
     age = graph.number(sliders.AGE.name)
     skin = graph.sum(
         ROUGHNESS, graph.product(uneven, 0.22), graph.product(age, 0.08), graph.product(stubble, 0.2)
@@ -138,17 +141,14 @@ def _roughness(graph: Graph, place, lips, stubble):
 
 
 def _relief(graph: Graph, place, lips, lines, normal_map):
-    """The normal: pores and grain everywhere, lines where age draws them."""
-    pores = graph.ramped(graph.cells(place, PORES), 0.0, 0.5)
-    grain = graph.noise(place, GRAIN, 2.0)
-    folds = graph.noise(graph.vector("MULTIPLY", place, LINES), 1.0, 1.0)
+    """The normal: pores everywhere, lines where age draws them."""
+    folds = graph.noise(graph.vector("MULTIPLY", place, LINES), 1.0, 0.0)
     # The valleys between the noise's hills: narrow and dark as folds are.
     valley = graph.math("ABSOLUTE", graph.math("SUBTRACT", folds, 0.5))
     fold = graph.ramped(valley, 0.0, 0.09, 1.0, 0.0)
     age = graph.number(sliders.AGE.name)
     height = graph.sum(
-        graph.product(pores, PORE_DEPTH),
-        graph.product(grain, GRAIN_DEPTH),
+        graph.product(graph.noise(place, PORES, 1.0), PORE_DEPTH),
         graph.product(fold, lines, age, age, -LINE_DEPTH),
     )
     bump = graph.node("Bump", {"Height": height, "Distance": 1.0, "Strength": 1.0})
