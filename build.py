@@ -48,6 +48,7 @@ LOG_TAIL_LINES = 25  # of a failed command's output, shown
 LAST_LINE_BYTES = 4096  # looked at for a command's last line, which is shorter
 WORDS_SHOWN = 60  # characters of a command's last line shown while it works
 
+DEFAULT_HEAD = "assets/default_head.mien.npz"  # in the extension; made, not committed
 WEIGHTS = ROOT / "models/weights/mien.onnx"
 
 # What the extension leaves out: leftovers, and the modules that only make the head's asset or
@@ -655,11 +656,18 @@ def test(session: Session, options: Options) -> int:
 
 
 def package(session: Session, options: Options) -> int:
-    """The extension's folder in out/package, and the zip of it that Blender installs in out/."""
+    """The extension's folder in out/package, and the zip of it that Blender installs in out/.
+
+    Both environments are needed: the runner's makes the default head, Blender's packs.
+    """
     interpreter = find_interpreter()
-    BLENDER.prepare(session, interpreter, ["blender"])
+    session.in_parallel(
+        lambda: VISION.prepare(session, interpreter, ["vision"]),
+        lambda: BLENDER.prepare(session, interpreter, ["blender"]),
+    )
     source = OUT / "package"
     assemble_package(source)
+    make_default_head(session, source / DEFAULT_HEAD)
     tool = [BLENDER.python, find_extension_tool()]
     advice = "Blender's own extension tool refuses the add-on: its words are above."
     zip_path = OUT / f"mien-{read_manifest(source)['version']}.zip"
@@ -688,6 +696,13 @@ def assemble_package(destination: Path) -> None:
     shutil.copy2(ROOT / "models/__init__.py", runner / "models/__init__.py")
     shutil.copy2(REQUIREMENTS / "vision.txt", runner / "requirements.txt")
     shutil.copy2(ROOT / "LICENSE", destination / "LICENSE")
+
+
+def make_default_head(session: Session, path: Path) -> None:
+    """Writes the head of Add > Mesh > Mien Head, a take of the mean person at rest."""
+    path.parent.mkdir(parents=True)
+    command = [VISION.python, "-m", "inference", "head", "-o", path]
+    session.run("package head", command, "Making the default head failed: see the lines above.")
 
 
 def copy_folder(source: str, destination: Path, *left_out: str) -> None:

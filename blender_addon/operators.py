@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operators: capture footage, cancel, import a take. The work is done elsewhere."""
+"""The operators: capture footage, cancel, import a take, add a head, reset its shapes.
+
+The work is done elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,17 @@ from bpy_extras.io_utils import ImportHelper
 
 from . import job as capture
 from .footage import MOVIE_SUFFIXES, PICTURE_SUFFIXES
+from .heads import head_of, reset_shapes
 from .preferences import find_runner
 from .properties import choices
+from .scene.character import add_posable_head
 from .scene.importer import ImportSettings, import_take
 from .take import TakeError, read_take
 
 TAKE_SUFFIX = ".mien.npz"
+# Made by `build.py package`, so it is there in every installed extension.
+DEFAULT_HEAD = Path(__file__).parent / "assets/default_head.mien.npz"
+DEFAULT_NAME = "Mien"
 REPORT_NAME = "Mien error report"
 
 # How often messages are collected: smooth for the eye, nothing for the processor.
@@ -180,6 +188,43 @@ class MIEN_OT_import_take(bpy.types.Operator, ImportHelper):
         return _import(self, context, Path(bpy.path.abspath(self.filepath)))
 
 
+class MIEN_OT_add_head(bpy.types.Operator):
+    """Add a head at rest: 52 shapes, a rig with an eye target, and materials with sliders"""
+
+    bl_idname = "mien.add_head"
+    bl_label = "Mien Head"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        if not DEFAULT_HEAD.is_file():
+            self.report(
+                {"ERROR"}, "This copy of the add-on carries no head: `build.py package` makes one."
+            )
+            return {"CANCELLED"}
+        add_posable_head(context, read_take(DEFAULT_HEAD), DEFAULT_NAME)
+        return {"FINISHED"}
+
+
+class MIEN_OT_reset_shapes(bpy.types.Operator):
+    """Set shapes to rest"""
+
+    bl_idname = "mien.reset_shapes"
+    bl_label = "Reset Shapes"
+    bl_options = {"REGISTER", "UNDO"}
+
+    shapes: bpy.props.StringProperty(
+        name="Shapes", description="Names, one a line. Empty: all", options={"SKIP_SAVE"}
+    )
+
+    @classmethod
+    def poll(cls, context):
+        return head_of(context.object) is not None
+
+    def execute(self, context):
+        reset_shapes(head_of(context.object), self.shapes.split("\n") if self.shapes else [])
+        return {"FINISHED"}
+
+
 class MIEN_FH_take(bpy.types.FileHandler):
     bl_idname = "MIEN_FH_take"
     bl_label = "Mien take"
@@ -245,10 +290,21 @@ _CLASSES = (
     MIEN_OT_capture,
     MIEN_OT_cancel,
     MIEN_OT_import_take,
+    MIEN_OT_add_head,
+    MIEN_OT_reset_shapes,
     MIEN_FH_take,
     MIEN_FH_footage,
 )
-register, _unregister_classes = bpy.utils.register_classes_factory(_CLASSES)
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory(_CLASSES)
+
+
+def _draw_in_add_menu(self, context):
+    self.layout.operator(MIEN_OT_add_head.bl_idname, icon="USER")
+
+
+def register():
+    _register_classes()
+    bpy.types.VIEW3D_MT_mesh_add.append(_draw_in_add_menu)
 
 
 def unregister():
@@ -256,4 +312,5 @@ def unregister():
     if _running is not None:
         _running.cancel()
         _running = None
+    bpy.types.VIEW3D_MT_mesh_add.remove(_draw_in_add_menu)
     _unregister_classes()

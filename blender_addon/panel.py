@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sidebar of the 3D view: footage, capture, import, and the shapes by region."""
+"""The sidebar of the 3D view: footage, capture, import, and the shapes and looks of a head."""
 
 from __future__ import annotations
 
 import bpy
 
-from .operators import MIEN_OT_cancel, MIEN_OT_capture, MIEN_OT_import_take, running_job
+from .heads import head_of, is_driven
+from .operators import (
+    MIEN_OT_add_head,
+    MIEN_OT_cancel,
+    MIEN_OT_capture,
+    MIEN_OT_import_take,
+    MIEN_OT_reset_shapes,
+    running_job,
+)
 from .properties import choices
+from .scene.controls import EYE_TARGET
+from .scene.sliders import SLIDERS
 
 # Regions of the face by the start of a shape's name, in the order from brow to tongue.
 REGIONS = (
@@ -17,7 +27,7 @@ REGIONS = (
     ("Mouth", ("mouth",)),
     ("Tongue", ("tongue",)),
 )
-OTHER_REGION = "Correctives"
+OTHER_REGION, DRIVEN_REGION = "Other", "Correctives"
 
 
 class MienPanel:
@@ -46,6 +56,7 @@ class MIEN_PT_capture(MienPanel, bpy.types.Panel):
         layout.operator(MIEN_OT_capture.bl_idname, icon="REC")
         layout.prop(asked, "set_frame_rate")
         layout.operator(MIEN_OT_import_take.bl_idname, icon="IMPORT")
+        layout.operator(MIEN_OT_add_head.bl_idname, icon="ADD")
 
 
 class MIEN_PT_shapes(MienPanel, bpy.types.Panel):
@@ -56,34 +67,72 @@ class MIEN_PT_shapes(MienPanel, bpy.types.Panel):
         return head_of(context.object) is not None
 
     def draw(self, context):
-        blocks = head_of(context.object).data.shape_keys.key_blocks[1:]
+        head = head_of(context.object)
+        layout = self.layout
+        rig = head.parent
+        if rig is not None and EYE_TARGET in rig:
+            layout.prop(rig, f'["{EYE_TARGET}"]', text="Eye Target", slider=True)
+        row = layout.row(align=True)
+        row.prop(choices(context), "wanted_shapes", text="", icon="VIEWZOOM")
+        row.operator(MIEN_OT_reset_shapes.bl_idname, text="", icon="LOOP_BACK").shapes = ""
+        blocks = head.data.shape_keys.key_blocks[1:]
+        wanted = matching(blocks, choices(context).wanted_shapes)
+        if len(wanted) < len(blocks):
+            _draw_shapes(layout, wanted)
+            return
         for region, members in by_region(blocks).items():
-            header, body = self.layout.panel(f"mien_{region}", default_closed=True)
+            header, body = layout.panel(f"mien_{region}", default_closed=True)
             header.label(text=region)
+            if region != DRIVEN_REGION:
+                names = "\n".join(block.name for block in members)
+                reset = header.operator(MIEN_OT_reset_shapes.bl_idname, text="", icon="LOOP_BACK")
+                reset.shapes = names
             if body is not None:
-                column = body.column(align=True)
-                for block in members:
-                    column.prop(block, "value", text=block.name)
+                _draw_shapes(body, members)
 
 
-def head_of(chosen: bpy.types.Object | None) -> bpy.types.Object | None:
-    """The mesh with shape keys that is chosen, or that hangs on the chosen armature."""
-    if chosen is None:
-        return None
-    for candidate in (chosen, *chosen.children):
-        if candidate.type == "MESH" and candidate.data.shape_keys is not None:
-            return candidate
-    return None
+class MIEN_PT_look(MienPanel, bpy.types.Panel):
+    bl_label = "Look"
+
+    @classmethod
+    def poll(cls, context):
+        head = head_of(context.object)
+        return head is not None and any(slider.name in head for slider in SLIDERS)
+
+    def draw(self, context):
+        head = head_of(context.object)
+        layout = self.layout
+        layout.use_property_split = True
+        for slider in SLIDERS:
+            if slider.name in head:
+                layout.prop(head, f'["{slider.name}"]', text=slider.label, slider=True)
+
+
+def _draw_shapes(layout: bpy.types.UILayout, blocks: list[bpy.types.ShapeKey]) -> None:
+    column = layout.column(align=True)
+    for block in blocks:
+        row = column.row(align=True)
+        # What follows other shapes is for looking at.
+        row.enabled = not is_driven(block)
+        row.prop(block, "value", text=block.name, slider=True)
+
+
+def matching(blocks, words: str) -> list[bpy.types.ShapeKey]:
+    """Shape keys whose name holds every one of the words, whatever their case."""
+    parts = words.lower().split()
+    return [block for block in blocks if all(part in block.name.lower() for part in parts)]
 
 
 def by_region(blocks) -> dict[str, list[bpy.types.ShapeKey]]:
-    """Shape keys in the regions that hold any; what no region claims comes last."""
-    regions: dict[str, list[bpy.types.ShapeKey]] = {title: [] for title, _ in REGIONS}
-    regions[OTHER_REGION] = []
+    """Shape keys in the regions that hold any; what follows others comes last."""
+    titles = [title for title, _ in REGIONS] + [OTHER_REGION, DRIVEN_REGION]
+    regions: dict[str, list[bpy.types.ShapeKey]] = {title: [] for title in titles}
     for block in blocks:
         title = next((t for t, starts in REGIONS if block.name.startswith(starts)), OTHER_REGION)
-        regions[title].append(block)
+        regions[DRIVEN_REGION if is_driven(block) else title].append(block)
     return {title: members for title, members in regions.items() if members}
 
 
-register, unregister = bpy.utils.register_classes_factory((MIEN_PT_capture, MIEN_PT_shapes))
+register, unregister = bpy.utils.register_classes_factory(
+    (MIEN_PT_capture, MIEN_PT_shapes, MIEN_PT_look)
+)

@@ -19,6 +19,11 @@ class MienChoices(bpy.types.PropertyGroup):
             ("live", "Live", "Frame by frame: faster, less steady"),
         ),
     )
+    wanted_shapes: bpy.props.StringProperty(
+        name="Find Shapes",
+        description="Show only the shapes whose names hold these words, such as: smile left",
+        options={"TEXTEDIT_UPDATE"},
+    )
     set_frame_rate: bpy.props.BoolProperty(
         name="Set Scene Frame Rate",
         description=(

@@ -62,6 +62,8 @@ def extension(tmp_path_factory, extension_tool) -> Path:
     shutil.copytree(
         REPOSITORY / "blender_addon", source, ignore=shutil.ignore_patterns("__pycache__")
     )
+    (source / "assets").mkdir()
+    fabricate.make_head_take(source / "assets/default_head.mien.npz")
     (source / "runner/inference").mkdir(parents=True)
     (source / "runner/inference/__init__.py").write_text("")
     (source / "runner/inference/__main__.py").write_text(RUNNER)
@@ -188,6 +190,67 @@ def test_what_cannot_start_says_so(in_blender):
         assert "preferences name" in error_of(
             bpy.ops.mien.capture, filepath=str(folder / "clip.mp4")
         )
+    """)
+
+
+def test_a_head_from_the_add_menu(in_blender):
+    in_blender("""
+        bpy.context.scene.cursor.location = (1.0, 0.0, 2.0)
+        assert bpy.ops.mien.add_head() == {"FINISHED"}
+        head = bpy.context.object
+        assert tuple(head.parent.location) == (1.0, 0.0, 2.0)
+        keys = head.data.shape_keys.key_blocks
+        assert all(block.value == 0 for block in keys)
+        keys["mouthSmileLeft"].value = keys["jawOpen"].value = 0.5
+        bpy.ops.mien.reset_shapes(shapes="mouthSmileLeft\\nmouthSmileRight")
+        assert (keys["mouthSmileLeft"].value, keys["jawOpen"].value) == (0.0, 0.5)
+        bpy.context.view_layer.objects.active = head.parent
+        bpy.ops.mien.reset_shapes()
+        assert keys["jawOpen"].value == 0.0
+        assert bpy.ops.mien.add_head() == {"FINISHED"}
+        assert bpy.context.object is not head and bpy.context.object["mien_age"] == head["mien_age"]
+        (Path(importlib.import_module(module).__file__).parent / "assets").rename(folder / "gone")
+        try:
+            bpy.ops.mien.add_head()
+        except RuntimeError as error:
+            assert "carries no head" in str(error)
+        else:
+            raise AssertionError("no error")
+    """)
+
+
+def test_the_panels_regions_hold_every_shape_once(in_blender):
+    in_blender("""
+        bpy.ops.mien.add_head()
+        panel = importlib.import_module(module + ".panel")
+        blocks = bpy.context.object.data.shape_keys.key_blocks[1:]
+        regions = panel.by_region(blocks)
+        assert sorted(b.name for r in regions.values() for b in r) == sorted(b.name for b in blocks)
+        assert [b.name for b in regions["Jaw"]] == ["jawForward", "jawRight", "jawLeft", "jawOpen"]
+        driven = regions.get("Correctives", [])
+        assert len(blocks) - len(driven) == 52
+        assert all("+" in block.name or "@" in block.name for block in driven)
+        found = {block.name for block in panel.matching(blocks, "SMILE left")}
+        assert "mouthSmileLeft" in found and "mouthSmileRight" not in found
+        assert panel.matching(blocks, "") == list(blocks)
+        assert panel.MIEN_PT_look.poll(bpy.context) and panel.MIEN_PT_shapes.poll(bpy.context)
+    """)
+
+
+def test_adding_a_head_is_one_step_of_undo(in_blender):
+    in_blender("""
+        def count():
+            return [len(bpy.data.objects), len(bpy.data.meshes), len(bpy.data.materials)]
+        bpy.ops.ed.undo_push(message="before")
+        before = count()
+        bpy.ops.mien.add_head()
+        bpy.ops.ed.undo_push(message="head")
+        added = count()
+        assert added != before
+        bpy.ops.ed.undo()
+        assert count() == before
+        bpy.ops.ed.redo()
+        assert count() == added
     """)
 
 
