@@ -29,10 +29,8 @@ from .stretch import Stretch
 if TYPE_CHECKING:
     from .head import Head
 
-BLINK, CLOSE, OPEN = (
-    [SHAPE_NAMES.index(name) for name in names]
-    for names in (("eyeBlinkLeft", "eyeBlinkRight"), ("mouthClose",), ("jawOpen",))
-)
+BLINKS = [SHAPE_NAMES.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
+OPEN, CLOSE, FUNNEL = map(SHAPE_NAMES.index, ("jawOpen", "mouthClose", "mouthFunnel"))
 JAW_BONE = BONE_NAMES.index("jaw")
 MOVES = 1e-5  # m: a shape that moves no vertex of a region by more leaves it alone
 TEETH_BEHIND_LIPS = 0.0012  # m
@@ -200,7 +198,7 @@ class Articulation:
 
         moving = np.abs(drawn).max(axis=(1, 2)) > MOVES
         poses = np.where(moving[:, None, None], settle(rest + drawn, _LOOKS_ALONG), rest)
-        blink = BLINK[self.lids.index(lids)]
+        blink = BLINKS[self.lids.index(lids)]
         poses[blink] = lids.slit.close_from_above(settle(lids.slit.close_from_above(rest + drawn[blink])))
         shapes = poses - rest
         correctives = np.zeros((len(CORRECTIVE_NAMES), len(region), 3), np.float32)
@@ -218,12 +216,18 @@ class Articulation:
         return Patch(region, (shapes - np.where(moving[:, None, None], drawn, 0)).astype(np.float32), correctives)
 
     def _lip_patch(self, neutral, stretch) -> Patch:
-        region = self.lips.region
+        """What contact adds to the mouth: the lips that mouthClose seals over the open jaw, and a
+        funnel that rounds the open mouth without parting its lips a second time."""
+        region, rest = self.lips.region, neutral[self.lips.region]
         drawn = _stretched(self.head.shapes[:, region], stretch[region])
         shapes = np.zeros_like(drawn)
-        pose = neutral[region] + drawn[OPEN[0]] + drawn[CLOSE[0]]
-        shapes[CLOSE[0]] = self.lips.close(pose) - pose
-        return Patch(region, shapes, np.zeros((len(CORRECTIVE_NAMES), len(region), 3), np.float32))
+        sealed = rest + drawn[OPEN] + drawn[CLOSE]
+        shapes[CLOSE] = self.lips.close(sealed) - sealed
+        correctives = np.zeros((len(CORRECTIVE_NAMES), len(region), 3), np.float32)
+        parted = rest + drawn[FUNNEL]
+        rounded = CORRECTIVE_NAMES.index("jawOpen+mouthFunnel")
+        correctives[rounded] = self.lips.close(parted) - parted
+        return Patch(region, shapes, correctives)
 
 
 def _stretched(movements: np.ndarray, stretch: np.ndarray) -> np.ndarray:
@@ -244,14 +248,14 @@ def _in_the_jaw_frame(head: Head) -> np.ndarray:
     """
     teeth = head.group_vertices("teeth_lower")
     closed = head.mean[teeth] - head.mean[teeth].mean(axis=0)
-    opened = head.mean[teeth] + head.shapes[OPEN[0], teeth]
+    opened = head.mean[teeth] + head.shapes[OPEN, teeth]
     turn, _ = Rotation.align_vectors(opened - opened.mean(axis=0), closed)
     change = (turn.as_matrix() - np.eye(3)).T
     share = _share(head, JAW_BONE)[:, None]
     correctives = np.zeros((len(CORRECTIVE_NAMES), *head.mean.shape), np.float32)
     for index, name in enumerate(CORRECTIVE_NAMES):
         first, second = factors(name)
-        if first == OPEN[0]:
+        if first == OPEN:
             correctives[index] = share * (head.shapes[second] @ change)
     return correctives
 
