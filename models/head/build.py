@@ -11,16 +11,18 @@ import io
 import sys
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .head import ASSET, QUANTISED, quantise
+from .head import ASSET, FORMAT, QUANTISED, quantise
 from .identity import People
 from .landmarks import (
     JAW_UNDERSIDE,
+    LID_LOOP,
     SPREAD_DENSELY_FROM,
     SPREAD_FROM,
     height_above_jaw,
@@ -35,6 +37,7 @@ from .names import (
     group_numbers,
     mirrored_name,
 )
+from .parts import Body, Part, make_parts
 from .source import AnnyData, BaseMesh
 from .topology import Topology
 
@@ -68,6 +71,10 @@ DENSE_TOP = 0.085
 RIG_BONES = {"neck01": "neck", "neck02": "neck", "neck03": "neck", "head": "head", "jaw": "jaw",
              "eye.L": "eye.L", "eye.R": "eye.R"}  # fmt: skip
 BONES_PER_VERTEX = 4
+# Share of the drawn blink at which the mean person's lids touch; beyond it the upper margin runs
+# over the lower by up to 5 mm.
+FULL_BLINK = 0.68
+TONGUE_WIDTH = 0.85  # the base mesh's tongue reaches into the teeth beside it
 EYE_BONE_LENGTH = 0.03  # m
 NECK_FADE = 0.04  # m below the jaw over which the neck takes hold
 JAW_TIP = 991  # the chin, where the rig's jaw bone ends
@@ -84,34 +91,74 @@ def build(data: AnnyData) -> dict[str, np.ndarray]:
     mirror = local[data.mirror()[vertices]]
     group = np.array(group_numbers(*groups), np.uint8)
 
-    mean, basis, signs = _identity_basis(data, vertices, local[quads], group, mirror)
+    identity = _identity(data, vertices, local[quads], group, mirror)
     bones = slice(len(vertices), None)
+    mean, basis = identity.mean[: len(vertices)], identity.basis[:, : len(vertices)]
+    bone_mean = identity.mean[bones].reshape(2, len(BONE_NAMES), 3)
+    bone_basis = identity.basis[:, bones].reshape(-1, 2, len(BONE_NAMES), 3)
     topology = Topology(quads[np.isin(group, group_numbers("skin", "lips", "eyelids", "inside_mouth"))])
+    margin = local[topology.loop_through(LID_LOOP)]
+    body = Body(
+        mean, basis, identity.signs, _shapes(data, vertices, local[quads], group, mirror),
+        local[quads], base.uv[base.uv_quads[kept]], group, mirror,
+        _skin(data, vertices, local[quads], group, mean), bone_mean[0], bone_basis[:, 0],
+        identity.eye_radius_mean, identity.eye_radius_basis, (margin, mirror[margin]),
+        local[Topology(base.quads[base.group == "body"]).loop_through(COLLAR_LOOP)],
+    )  # fmt: skip
     positions = np.full_like(base.positions, np.inf)
-    positions[vertices] = mean[: len(vertices)]
-    skin_index, skin_weight = _skin(data, vertices, local[quads], group, mean[: len(vertices)])
+    positions[vertices] = mean
     inner = local[inner_points(positions, topology, data.mirror())]
     seeds = [local[list(s)] for s in (SPREAD_FROM, SPREAD_DENSELY_FROM)]
-    points = _points(mean[: len(vertices)], local[quads], group, mirror, inner, seeds)
-
-    fields = {
-        "mean": mean[: len(vertices)].astype(np.float32),
-        "identity_basis": basis[:, : len(vertices)],
-        "identity_mirror": signs.astype(np.float32),
-        "bone_mean": mean[bones].reshape(2, len(BONE_NAMES), 3).astype(np.float32),
-        "bone_basis": basis[:, bones].reshape(-1, 2, len(BONE_NAMES), 3).astype(np.float32),
-        "shapes": _shapes(data, vertices, local[quads], group, mirror),
-        "shape_mirror": np.array([SHAPE_NAMES.index(mirrored_name(n)) for n in SHAPE_NAMES], np.int32),
-        "quads": local[quads].astype(np.int32),
-        "uv": base.uv[base.uv_quads[kept]].astype(np.float32),
-        "group": group,
-        "mirror": mirror.astype(np.int32),
+    return {
+        "identity_mirror": identity.signs.astype(np.float32),
+        "bone_mean": bone_mean.astype(np.float32),
+        "bone_basis": bone_basis.astype(np.float32),
         "bone_parent": np.array([-1, 0, 1, 1, 1], np.int32),
+        "eye_radius_mean": identity.eye_radius_mean.astype(np.float32),
+        "eye_radius_basis": identity.eye_radius_basis.astype(np.float32),
+        "shape_mirror": np.array([SHAPE_NAMES.index(mirrored_name(n)) for n in SHAPE_NAMES], np.int32),
+    } | _points(mean, local[quads], group, mirror, inner, seeds) | _assembled(body)  # fmt: skip
+
+
+def _assembled(body: Body) -> dict[str, np.ndarray]:
+    """Mesh, identity_basis, shapes and weights of skin, tongue and all parts, in this order.
+
+    The helper strips, which the parts were made on, are left out.
+    """
+    kept = np.isin(body.group, group_numbers("skin", "lips", "eyelids", "ears", "inside_mouth", "tongue"))
+    count = int(body.quads[kept].max()) + 1
+    narrow = np.ones((count, 3))
+    narrow[body.group_vertices("tongue"), 0] = TONGUE_WIDTH
+    pieces = [Part(
+        body.mean[:count] * narrow, body.identity_basis[:, :count] * narrow, body.shapes[:, :count] * narrow,
+        body.quads[kept], body.uv[kept], body.group[kept], body.mirror[:count],
+        body.skin_weight[:count], np.arange(count),
+    ), *make_parts(body)]  # fmt: skip
+    quads, mirror, anchor, start = [], [], [], 0
+    for piece in pieces:
+        own = start + np.arange(len(piece.mean))
+        # A part's quads name vertices of the body that they share by -1 - vertex.
+        quads.append(np.where(piece.quads < 0, -1 - piece.quads, piece.quads + start))
+        mirror.append(piece.mirror + start)
+        anchor.append(np.where(piece.anchor < 0, own, piece.anchor))
+        start += len(own)
+    skin_index, skin_weight = _strongest(np.concatenate([piece.skin_weight for piece in pieces]))
+    fields = {
+        "mean": np.concatenate([piece.mean for piece in pieces]).astype(np.float32),
+        "quads": np.concatenate(quads).astype(np.int32),
+        "uv": np.concatenate([piece.uv for piece in pieces]).astype(np.float32),
+        "group": np.concatenate([piece.group for piece in pieces]),
+        "mirror": np.concatenate(mirror).astype(np.int32),
+        "anchor": np.concatenate(anchor).astype(np.int32),
         "skin_index": skin_index,
         "skin_weight": skin_weight,
-    } | points  # fmt: skip
+    }
     for name in QUANTISED:
-        fields[name], fields[name + "_scale"] = quantise(fields[name])
+        rows = [getattr(piece, name) for piece in pieces]
+        # Rounded on its own, the base mesh stays what it is whatever the parts become.
+        fields[name], fields[name + "_scale"] = quantise(rows[0], reach=getattr(body, name))
+        parts = quantise(np.concatenate(rows[1:], axis=1))
+        fields["part_" + name], fields["part_" + name + "_scale"] = parts
     return fields
 
 
@@ -158,13 +205,24 @@ def _above_collar(quads: np.ndarray, positions: np.ndarray) -> np.ndarray:
     return np.array(sorted(reached))
 
 
-def _identity_basis(data, vertices, quads, group, mirror):
-    """Mean (V+10,3) m, components (60,V+10,3) m and their mirror signs (60,).
+@dataclass(frozen=True)
+class Identity:
+    """Mean (V+10,3) m, basis (60,V+10,3) and its mirror signs (60,), eye_radius_mean (2,) m and
+    eye_radius_basis (60,2).
 
-    The last ten rows are the heads, then the tails of the bones. Components come from a PCA
-    weighted towards the front face; samples and their mirror images together make each
-    component either symmetric or antisymmetric.
+    The last ten rows of points are the heads, then the tails of the bones.
     """
+
+    mean: np.ndarray
+    basis: np.ndarray
+    signs: np.ndarray
+    eye_radius_mean: np.ndarray
+    eye_radius_basis: np.ndarray
+
+
+def _identity(data, vertices, quads, group, mirror) -> Identity:
+    """Components come from a PCA weighted towards the front face; samples and their mirror images
+    together make each component either symmetric or antisymmetric."""
     rng = np.random.default_rng(SEED)
     joints = {name: data.joint(name) for name in ("neck", "head", "head-2", "mouth")}
     extra = np.concatenate([*joints.values(), [JAW_TIP]])
@@ -196,8 +254,24 @@ def _identity_basis(data, vertices, quads, group, mirror):
     basis = (basis + signs[:, None, None] * reflected) / 2
     # An eigenvector's sign is arbitrary; fix it so that the asset does not depend on the library.
     peak = np.abs(basis.reshape(len(basis), -1)).argmax(axis=1)
-    basis *= np.sign(basis.reshape(len(basis), -1)[np.arange(len(basis)), peak])[:, None, None]
-    return mean, basis, signs
+    way = np.sign(basis.reshape(len(basis), -1)[np.arange(len(basis)), peak])
+    basis *= way[:, None, None]
+
+    radius = _eye_radii(samples, quads, group)
+    radius = np.concatenate([radius, radius[:, ::-1]])
+    radius_basis = way[:, None] * (scores.T @ (radius - radius.mean(axis=0))) / len(both)
+    radius_basis = (radius_basis + signs[:, None] * radius_basis[:, ::-1]) / 2
+    return Identity(mean, basis, signs, radius.mean(axis=0), radius_basis)
+
+
+def _eye_radii(samples: np.ndarray, quads: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """(S,2) m: mean distance of each eye's helper from its bone's head, in samples (S,V+10,3)."""
+    bones = samples[:, -2 * len(BONE_NAMES) :]
+    radii = []
+    for bone, number in zip(EYE_BONES, group_numbers("eye_left", "eye_right"), strict=True):
+        ball = samples[:, np.unique(quads[group == number])]
+        radii.append(np.linalg.norm(ball - bones[:, bone, None], axis=2).mean(axis=1))
+    return np.stack(radii, axis=1)
 
 
 def _mirrored(points: np.ndarray, table: np.ndarray) -> np.ndarray:
@@ -255,13 +329,14 @@ def _shapes(data, vertices, quads, group, mirror) -> np.ndarray:
     shapes = np.stack([data.shape(name)[vertices] for name in SHAPE_NAMES]) * METRES_PER_UNIT
     eyeballs = np.unique(quads[np.isin(group, group_numbers("eye_left", "eye_right"))])
     shapes[:, eyeballs] = 0
+    shapes[[SHAPE_NAMES.index("eyeBlinkLeft"), SHAPE_NAMES.index("eyeBlinkRight")]] *= FULL_BLINK
     # The artist's left and right halves differ by up to 2 mm: give both sides their mean.
     partner = [SHAPE_NAMES.index(mirrored_name(name)) for name in SHAPE_NAMES]
     return (shapes + _mirrored(shapes, mirror)[partner]) / 2
 
 
-def _skin(data, vertices, quads, group, mean) -> tuple[np.ndarray, np.ndarray]:
-    """Bones (V,4) int32 and weights (V,4) float32, summed from the standard rig's bones.
+def _skin(data, vertices, quads, group, mean) -> np.ndarray:
+    """Weights (V,5) of the bones, summed from the standard rig's.
 
     The neck lets go of everything above the jaw, so that the face follows the head exactly.
     """
@@ -278,6 +353,11 @@ def _skin(data, vertices, quads, group, mean) -> tuple[np.ndarray, np.ndarray]:
     weights[:, neck] = held
     for eye, name in zip(EYE_BONES, ("eye_left", "eye_right"), strict=True):
         weights[np.unique(quads[np.isin(group, group_numbers(name))])] = np.eye(len(BONE_NAMES))[eye]
+    return weights
+
+
+def _strongest(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The four strongest bones (V,4) int32 of weights (V,5), and their weights (V,4) float32."""
     order = np.argsort(-weights, axis=1, kind="stable")[:, :BONES_PER_VERTEX]
     chosen = np.take_along_axis(weights, order, axis=1)
     chosen /= chosen.sum(axis=1, keepdims=True)
@@ -330,7 +410,7 @@ def _mirror_within(vertices, mirror) -> np.ndarray:
 def write(fields: dict[str, np.ndarray], path: Path) -> None:
     """An .npz whose bytes depend on the arrays alone (numpy's own carries the time)."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, array in sorted((fields | {"format": np.array("mien-head 1")}).items()):
+        for name, array in sorted((fields | {"format": np.array(FORMAT)}).items()):
             buffer = io.BytesIO()
             np.lib.format.write_array(buffer, np.asarray(array, order="C"), allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(name + ".npy"), buffer.getvalue(), zipfile.ZIP_DEFLATED)

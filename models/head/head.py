@@ -16,6 +16,7 @@ from .names import group_numbers
 from .person import Articulation, Person
 
 ASSET = Path(__file__).with_name("head.npz")
+FORMAT = "mien-head 2"
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,15 @@ class Head:
     identity_mirror: np.ndarray  # (60,) +1 or -1: coefficient * sign is the mirrored person
     bone_mean: np.ndarray  # (2,5,3) m, heads and tails
     bone_basis: np.ndarray  # (60,2,5,3)
+    eye_radius_mean: np.ndarray  # (2,) m, of the white's sphere, left and right
+    eye_radius_basis: np.ndarray  # (60,2)
     shapes: np.ndarray  # (52,V,3) m, order SHAPE_NAMES
     shape_mirror: np.ndarray  # (52,)
     quads: np.ndarray  # (F,4)
     uv: np.ndarray  # (F,4,2) per corner
     group: np.ndarray  # (F,) uint8, position in GROUP_NAMES
     mirror: np.ndarray  # (V,) the vertex on the other side
+    anchor: np.ndarray  # (V,) the skin's vertex that a hair card's hangs on; itself elsewhere
     points68: np.ndarray  # (68,) vertices of the iBUG points, jaw as seen from the front
     contour: np.ndarray  # (17,C) vertices that each jaw point may slide along
     dense: np.ndarray  # (D,) further tracked vertices
@@ -117,25 +121,31 @@ def load_head(path: Path = ASSET) -> Head:
     Raises FileNotFoundError where it is missing, ValueError where it is no head of this version.
     """
     with np.load(path, allow_pickle=False) as file:
-        if "format" not in file or str(file["format"]) != "mien-head 1":
+        if "format" not in file or str(file["format"]) != FORMAT:
             raise ValueError(f"{path} is not a head asset of this version of Mien")
         fields = {name: file[name] for name in file.files if name != "format"}
     for name in QUANTISED:
-        fields[name] = _restore(fields[name], fields.pop(name + "_scale"))
+        own, parts = (_restore(fields.pop(of), fields.pop(of + "_scale")) for of in (name, "part_" + name))
+        fields[name] = np.concatenate([own, parts], axis=1)
     head = Head(**fields)
     for array in fields.values():
         array.setflags(write=False)
     return head
 
 
-# Stored as int16 with one scale a row: a quarter of the size, 30 times finer than half floats.
+# Stored as int16 with one scale a row: a quarter of the size, 30 times finer than half floats. The
+# base mesh's vertices and those of the parts, under "part_...", have scales of their own.
 QUANTISED = ("identity_basis", "shapes")
 
 
-def quantise(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(R,…) floats -> int16 of the same shape and scale (R,), so that value = int * scale."""
-    scale = np.abs(rows.reshape(len(rows), -1)).max(axis=1) / np.iinfo(np.int16).max
-    shaped = scale.reshape(-1, *[1] * (rows.ndim - 1))
+def quantise(rows: np.ndarray, reach: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(R,…) floats -> int16 of the same shape and scale (R,), so that value = int * scale.
+
+    reach (R,…): what sets each row's scale, at least as far as the rows; the rows where None.
+    """
+    reach = rows if reach is None else reach
+    scale = np.abs(reach.reshape(len(reach), -1)).max(axis=1) / np.iinfo(np.int16).max
+    shaped = np.maximum(scale, np.finfo(np.float32).tiny).reshape(-1, *[1] * (rows.ndim - 1))
     return np.round(rows / shaped).astype(np.int16), scale.astype(np.float32)
 
 
