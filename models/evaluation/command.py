@@ -15,6 +15,10 @@ def add_arguments(parser):
         "--boxes", action="store_true",
         help="crops from the label boxes straight into the network, without detection",
     )  # fmt: skip
+    landmarks.add_argument(
+        "--offsets", action="store_true",
+        help="also how far each label typically lies from its point, in %% of the eyes' distance",
+    )  # fmt: skip
     rendered = kinds.add_parser("rendered", help="everything, on a pool with exact labels")
     rendered.add_argument("pool", help="folder of picture chunks")
     rendered.add_argument(
@@ -41,7 +45,7 @@ def run(arguments):
 
 
 def landmarks(arguments):
-    from .landmarks import table
+    from .landmarks import offsets_table, table
     from .predictor import load_predictor
     from .real import from_boxes, load_labels, through_runner
 
@@ -53,7 +57,10 @@ def landmarks(arguments):
         raise ValueError("the runner takes the shipped weights; --weights goes with --boxes")
     else:
         figures = through_runner(arguments.folder, labels)
-    return figures, table(figures)
+    text = table(figures)
+    if arguments.offsets and "offsets" in figures:
+        text += "\n" + offsets_table(figures["offsets"])
+    return figures, text
 
 
 def rendered(arguments):

@@ -18,6 +18,8 @@ FAILURE = 0.10  # a face fails if its 68-point error exceeds a tenth of the eye 
 FARTHEST_MATCH = 0.5  # between the centres of a prediction and a label box, in box sizes
 SIZE_RATIO = (0.5, 2.0)  # of a prediction's size to its label box's
 LEAST_FACES_FOR_R = 9
+FRONTAL = 0.12  # farthest the nose's tip lies sideways from the middle of the eyes, of their distance
+NOSE_TIP, RIGHT_EYE, LEFT_EYE = 30, slice(36, 42), slice(42, 48)
 REGIONS = {
     "jaw": slice(0, 17), "brows": slice(17, 27), "nose": slice(27, 36), "eyes": slice(36, 48),
     "mouth": slice(48, 68),
@@ -118,7 +120,36 @@ def score(faces, predictions):
         "failures": float(((whole > FAILURE).sum() + undetected) / len(faces)),
         "regions": {k: float(np.nanmean(error[:, v])) for k, v in REGIONS.items()},
     }  # fmt: skip
-    return figures | {"r": ratio_correlations(true, predicted)}
+    return figures | {
+        "offsets": typical_offsets(true, predicted).tolist(),
+        "r": ratio_correlations(true, predicted),
+    }
+
+
+def typical_offsets(true, predicted):
+    """(68,2) medians of label minus prediction over the faces seen from the front, (N,68,2) points.
+
+    In the frame of the labels' eyes: x from the right eye to the left, y down, in units of the
+    distance of the eyes' centres. What is the same in many faces is a matter of where a point is
+    defined to be, not of how well it is seen. NaN without a frontal face.
+    """
+    right, left = true[:, RIGHT_EYE].mean(axis=1), true[:, LEFT_EYE].mean(axis=1)
+    size = np.linalg.norm(left - right, axis=1)
+    x = (left - right) / size[:, None]
+    y = np.stack([-x[:, 1], x[:, 0]], axis=1)
+    axes = np.stack([x, y], axis=1) / size[:, None, None]
+    nose = np.einsum("nac,nc->na", axes, true[:, NOSE_TIP] - (left + right) / 2)
+    frontal = np.abs(nose[:, 0]) < FRONTAL
+    if not frontal.any():
+        return np.full(true.shape[1:], np.nan)
+    return np.nanmedian(np.einsum("nac,npc->npa", axes, true - predicted)[frontal], axis=0)
+
+
+def offsets_table(offsets):
+    """The typical offsets (68,2) as a table in Markdown, in percent."""
+    rows = ["| point | right | down |", "|---|---|---|"]
+    rows += [f"| {i} | {100 * x:+.1f} | {100 * y:+.1f} |" for i, (x, y) in enumerate(offsets)]
+    return "\n".join(rows)
 
 
 def ratio_correlations(true, predicted):

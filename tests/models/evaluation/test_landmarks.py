@@ -10,9 +10,11 @@ from models.evaluation.landmarks import (
     LabelledFace,
     expression_ratios,
     match,
+    offsets_table,
     points_from,
     score,
     table,
+    typical_offsets,
 )
 from models.evaluation.real import load_labels, score_predictions
 
@@ -45,6 +47,23 @@ def test_failures_count_large_errors_and_faces_not_found():
     assert figures["failures"] == pytest.approx(2 / 4) and figures["undetected"] == 1
     assert score(faces, [None] * 4) == {"faces": 4, "undetected": 4, "failures": 1.0}
     assert "none found" in table(score(faces, [None] * 4))
+
+
+def test_typical_offsets_lie_in_the_frame_of_the_eyes():
+    upright = face().points
+    upright[36:42], upright[42:48] = (30, 40), (70, 40)
+    upright[30] = (50, 60)
+    said = upright.copy()
+    said[8] -= (4, 8)  # the label lies to the right of the prediction and below it
+    quarter = np.array([[0.0, -1.0], [1.0, 0.0]])  # the picture turned by a right angle
+    labels, answers = (np.stack([p, p @ quarter.T * 3]) for p in (upright, said))
+    offsets = typical_offsets(labels, answers)
+    assert offsets[8] == pytest.approx((0.1, 0.2))
+    assert np.allclose(np.delete(offsets, 8, axis=0), 0)
+    assert "| 8 | +10.0 | +20.0 |" in offsets_table(offsets)
+    turned = upright.copy()
+    turned[30] = (62, 60)
+    assert np.isnan(typical_offsets(turned[None], said[None])).all()
 
 
 def test_a_point_that_is_missing_is_left_out():
