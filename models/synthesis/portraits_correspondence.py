@@ -39,15 +39,18 @@ GROUP_COLOURS = {
 BROW_COLOUR, IRIS_COLOUR = (60, 75, 100), (60, 45, 35)
 BROW_WIDTH = 0.004  # m
 
-# MediaPipe's contours of the subject's left eye, its lips, and the iris centres.
+# MediaPipe's contours of the subject's left eye, of both brows, its lips, and the iris centres.
 UPPER_LID = (466, 388, 387, 386, 385, 384, 398)
 LOWER_LID = (249, 390, 373, 374, 380, 381, 382)
 LID_CORNERS = (263, 362)
 UPPER_LID_RIGHT = (246, 161, 160, 159, 158, 157, 173)
 LOWER_LID_RIGHT = (7, 163, 144, 145, 153, 154, 155)
 LID_CORNERS_RIGHT = (33, 133)
+BROWS = (46, 52, 53, 55, 63, 65, 66, 70, 105, 107, 276, 282, 283, 285, 293, 295, 296, 300, 334, 336)
+OUTER_LIP = (0, 17, 37, 39, 40, 61, 84, 91, 146, 181, 185, 267, 269, 270, 291, 314, 321, 375, 405, 409)
 INNER_UPPER_LIP = (191, 80, 81, 82, 13, 312, 311, 310, 415)
 INNER_LOWER_LIP = (95, 88, 178, 87, 14, 317, 402, 318, 324)
+INNER_LIP_CORNERS = (78, 308)
 IRIS_CENTRES = (473, 468)  # the subject's left, right
 IRIS = tuple(range(468, 478))
 SKIN_GROUPS = ("skin", "lips", "eyelids")

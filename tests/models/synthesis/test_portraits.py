@@ -9,8 +9,8 @@ from models.head import SHAPE_NAMES, load_head, look_weights
 from models.synthesis import pool
 from models.synthesis.landmarks import project, project_points
 from models.synthesis.portraits import PortraitRenderer
-from models.synthesis.portraits_correspondence import IRIS_CENTRES, Correspondence
-from models.synthesis.portraits_registration import PORTRAIT_FOCAL, Registrar
+from models.synthesis.portraits_correspondence import BROWS, IRIS_CENTRES, Correspondence
+from models.synthesis.portraits_registration import LIDS, LIPS, PORTRAIT_FOCAL, Registrar
 from models.synthesis.raster import interpolate, rasterize
 
 SIDE = 240
@@ -98,8 +98,9 @@ def test_samples_repeat(renderer):
 def test_registration_finds_the_face_again(head):
     rng = np.random.default_rng(11)
     vertices = head.point_vertices[17:]
-    # A made-up landmark scheme: MediaPipe's numbers 0…, with its eye corners and irises in place.
-    landmark = np.setdiff1d(np.arange(468), [33, 263])[: len(vertices)]
+    # A made-up landmark scheme: MediaPipe's numbers 0… but for those that weigh more, with its eye
+    # corners and irises in place.
+    landmark = np.setdiff1d(np.arange(468), [*LIDS, *BROWS, *LIPS])[: len(vertices)]
     corners = np.repeat(vertices[:, None], 3, axis=1)
     table = Correspondence(landmark, corners, np.tile([1.0, 0, 0], (len(vertices), 1)))
     identity, weights = rng.normal(0, 0.7, 60), np.zeros(52)
