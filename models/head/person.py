@@ -148,12 +148,14 @@ class Articulation:
         lower = np.concatenate([head.group_vertices("teeth_lower"), gums[jaw_share[gums] > 0.5]])
         upper = np.concatenate([head.group_vertices("teeth_upper"), gums[jaw_share[gums] <= 0.5]])
         self._jaws = (upper, lower)
+        self._hanging = np.flatnonzero(head.anchor != np.arange(len(head.mean)))
         self._lip_skin = np.intersect1d(face, self.lips.region)
 
     def person(self, identity: np.ndarray) -> Person:
         """The person of an identity (60,) in standard deviations."""
         head = self.head
-        neutral = head.neutral(identity)
+        drawn = head.neutral(identity)
+        neutral = drawn.copy()
         stretch = self._stretch(identity)
         bone_head, bone_tail = head.bones(identity)
         scales = []
@@ -166,19 +168,33 @@ class Articulation:
         neutral[self.lips.region] = self.lips.close(neutral[self.lips.region])
         self._put_teeth_behind(neutral)
         neutral = self.mender.mend(neutral)
+        hooks = head.anchor[self._hanging]
+        neutral[self._hanging] += neutral[hooks] - drawn[hooks]
         patches = [
             self._lid_patch(lids, neutral, stretch, bone_head[lids.bone], scale)
             for lids, scale in zip(self.lids, scales, strict=True)
         ]
         patches.append(self._lip_patch(neutral, stretch))
-        return Person(head, neutral, bone_head, bone_tail, stretch, tuple(patches))
+        patches = tuple(self._with_hanging(patch) for patch in patches)
+        return Person(head, neutral, bone_head, bone_tail, stretch, patches)
 
     def _stretch(self, identity: np.ndarray) -> np.ndarray:
-        """(V,3,3). Jaws are stiff: all their vertices take the mean of theirs."""
+        """(V,3,3). Jaws are stiff: all their vertices take the mean of theirs. Hair takes that of
+        the skin that it grows from."""
         stretch = self._face_stretch(identity)
+        stretch[self._hanging] = stretch[self.head.anchor[self._hanging]]
         for jaw in self._jaws:
             stretch[jaw] = stretch[jaw].mean(axis=0)
         return stretch
+
+    def _with_hanging(self, patch: Patch) -> Patch:
+        """The patch with the hair that grows in its region."""
+        place = np.full(len(self.head.mean), -1)
+        place[patch.region] = np.arange(len(patch.region))
+        hooks = place[self.head.anchor[self._hanging]]
+        rows = np.concatenate([np.arange(len(patch.region)), hooks[hooks >= 0]])
+        region = np.concatenate([patch.region, self._hanging[hooks >= 0]])
+        return Patch(region, patch.shapes[:, rows], patch.correctives[:, rows])
 
     def _put_teeth_behind(self, neutral: np.ndarray) -> None:
         """Moves the teeth of each jaw back, in place, until the closed lips cover them."""
@@ -194,7 +210,9 @@ class Articulation:
         drawn = _stretched(self.head.shapes[:, region], stretch[region])
 
         def settle(pose, axis=AHEAD):
-            return lids.settle(pose, centre, axis, scale)
+            """Off the ball that looks along the axis, and off the one that was left at rest."""
+            pose = lids.settle(pose, centre, AHEAD, scale)
+            return pose if axis is AHEAD else lids.settle(pose, centre, axis, scale)
 
         moving = np.abs(drawn).max(axis=(1, 2)) > MOVES
         poses = np.where(moving[:, None, None], settle(rest + drawn, _LOOKS_ALONG), rest)

@@ -36,27 +36,26 @@ def eye_poke(pose, ball, centre, axis, skin):
 def farthest_hit(origin, directions, triangles):
     """(N,) distance to the outermost of triangles (T,3,3) that each ray meets, 0 where none is.
 
-    Moeller and Trumbore's test (1997).
+    Moeller and Trumbore's test (1997), written out by coordinates: small arrays are slow.
     """
     farthest = np.zeros(len(directions))
-    for ray in range(len(directions)):
-        direction = directions[ray]
-        for t in range(len(triangles)):
-            a, b, c = triangles[t]
-            one, two = b - a, c - a
-            across = np.cross(direction, two)
-            size = np.dot(one, across)
+    for t in range(len(triangles)):
+        a, b, c = triangles[t]
+        ex, ey, ez = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+        fx, fy, fz = c[0] - a[0], c[1] - a[1], c[2] - a[2]
+        ox, oy, oz = origin[0] - a[0], origin[1] - a[1], origin[2] - a[2]
+        qx, qy, qz = oy * ez - oz * ey, oz * ex - ox * ez, ox * ey - oy * ex
+        along = fx * qx + fy * qy + fz * qz
+        for ray in range(len(directions)):
+            dx, dy, dz = directions[ray]
+            px, py, pz = dy * fz - dz * fy, dz * fx - dx * fz, dx * fy - dy * fx
+            size = ex * px + ey * py + ez * pz
             if abs(size) < 1e-14:
                 continue
-            away = origin - a
-            u = np.dot(away, across) / size
-            if u < 0 or u > 1:
-                continue
-            turned = np.cross(away, one)
-            v = np.dot(direction, turned) / size
-            if v < 0 or u + v > 1:
-                continue
-            farthest[ray] = max(farthest[ray], np.dot(two, turned) / size)
+            u = (ox * px + oy * py + oz * pz) / size
+            v = (dx * qx + dy * qy + dz * qz) / size
+            if u >= 0 and v >= 0 and u + v <= 1:
+                farthest[ray] = max(farthest[ray], along / size)
     return farthest
 
 
@@ -81,20 +80,27 @@ def tooth_poke(pose, teeth, lips):
     return worst
 
 
-def quad_normals(quads, pose):
-    """(F,3) unit normals by the diagonals."""
-    a, b, c, d = np.moveaxis(pose[quads], 1, 0)
-    normal = np.cross(c - a, d - b)
-    return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-
-
+@numba.njit(cache=True)
 def inverted(quads, pose):
     """(F,) whether a quad crosses itself: two of its corners turn against the other two.
 
     One such corner makes a dart, which is still a face; Blender splits it along the right diagonal.
     """
-    normal = quad_normals(quads, pose)
-    corners = pose[quads]
-    before, after = np.roll(corners, 1, axis=1), np.roll(corners, -1, axis=1)
-    turn = np.cross(after - corners, before - corners)
-    return (np.einsum("fkc,fc->fk", turn, normal) < 0).sum(axis=1) >= 2
+    crosses = np.zeros(len(quads), np.bool_)
+    for f in range(len(quads)):
+        against = 0
+        nx, ny, nz = _cross(pose, quads[f, 0], quads[f, 2], quads[f, 1], quads[f, 3])
+        for corner in range(4):
+            here, after, before = quads[f, corner], quads[f, (corner + 1) % 4], quads[f, corner - 1]
+            x, y, z = _cross(pose, here, after, here, before)
+            against += x * nx + y * ny + z * nz < 0
+        crosses[f] = against >= 2
+    return crosses
+
+
+@numba.njit(cache=True)
+def _cross(pose, a, b, c, d):
+    """(b - a) x (d - c) of four vertices."""
+    ux, uy, uz = pose[b, 0] - pose[a, 0], pose[b, 1] - pose[a, 1], pose[b, 2] - pose[a, 2]
+    vx, vy, vz = pose[d, 0] - pose[c, 0], pose[d, 1] - pose[c, 1], pose[d, 2] - pose[c, 2]
+    return uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx

@@ -16,6 +16,7 @@ from models.head import (
     load_head,
 )
 from models.head.contact import AHEAD, SURFACE
+from models.head.gaze import FULL_LOOKS, gaze_matrix
 from tests.models.head import measures
 
 PEOPLE = 200
@@ -79,6 +80,13 @@ def findings(head):
             poses += [person.express(weights(**{f"eyeBlink{side}": w})).astype(float) for w in HALF_BLINKS]
             centre = person.bone_head[lids.bone].astype(float)
             found["eyes"] += [measures.eye_poke(pose, lids.ball, centre, AHEAD, skin) for pose in poses]
+            for name, gaze in FULL_LOOKS.items():
+                if not name.endswith(side):
+                    continue
+                turn = gaze_matrix(gaze)
+                pose = neutral + shapes[SHAPE_NAMES.index(name)]
+                pose[lids.ball] = (pose[lids.ball] - centre) @ turn.T + centre
+                found["eyes"].append(measures.eye_poke(pose, lids.ball, centre, turn[:, 2], skin))
         for name, shape in zip(("at rest", *SHAPE_NAMES), (0 * neutral, *shapes), strict=True):
             if over := int(measures.inverted(surface, neutral + shape).sum()):
                 crossed[name] = crossed.get(name, 0) + over
@@ -164,7 +172,7 @@ def test_a_larger_mouth_moves_further(head):
     for seed in range(40):
         person = head.person(np.random.default_rng(seed).normal(size=60))
         width.append(np.ptp(person.neutral[head.points68[[48, 54]], 0]))
-        reach.append(np.linalg.norm(person.shapes[smile, corner]))
+        reach.append(np.linalg.norm(person.at(np.array([corner])).shapes[smile]))
     assert np.corrcoef(width, reach)[0, 1] > 0.5
 
 
