@@ -33,12 +33,14 @@ LENS_GAP = 0.013
 
 @dataclass(frozen=True)
 class Mesh:
-    """vertices (V,3) m in head space; triangles (N,3); material and segmentation class of all."""
+    """vertices (V,3) m in head space; triangles (N,3); material and segmentation class of all;
+    rest (V,3) m: where it takes its pattern from, if not where it is."""
 
     vertices: np.ndarray
     triangles: np.ndarray
     material: int
     label: int
+    rest: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,9 @@
 
 Sample i of chunk c is made from the seed (S, source, c, i) alone: the same command gives the same
 pictures, a stopped run goes on where it stopped, and processes may share the chunks of one folder.
+
+With --sequences the folder is filled with films instead: 00000.mp4 and its truth, 00000.npz, made
+from the seed (S, SEQUENCE_STREAM, i) alone.
 """
 
 from __future__ import annotations
@@ -11,13 +14,16 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
 from . import pool
+
+if TYPE_CHECKING:
+    from .sequence import SequenceRenderer
 
 SOURCES = ("people", "portraits", "background")
 SHEET_COLUMNS, SHEET_ROWS = 8, 6
@@ -26,6 +32,9 @@ MARKED_EVERY = 3
 MARK_COLOURS = {1: (40, 255, 40), 0: (255, 60, 40)}
 """Seen and hidden points, RGB."""
 BENCHMARK_COUNT = 100
+SEQUENCE_STREAM = len(SOURCES)
+"""Beside the numbers of the sources in the seeds."""
+SEQUENCE_FRAMES, SEQUENCE_SIDE = 150, 256
 
 
 class Renderer(Protocol):
@@ -38,7 +47,8 @@ class Renderer(Protocol):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `render`."""
     parser.add_argument("--source", choices=SOURCES, default="people")
-    parser.add_argument("--count", type=int, default=0, help="pictures that the folder shall hold")
+    parser.add_argument("--count", type=int, default=0,
+                        help="pictures (or sequences) that the folder shall hold")
     parser.add_argument("--out", type=Path, help="folder of the pool")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--photos", type=Path,
@@ -49,6 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--benchmark", action="store_true", help="measure pictures per second")
     parser.add_argument("--part", default="0/1", metavar="K/N",
                         help="make only the chunks c with c mod N = K, to share work")
+    parser.add_argument("--sequences", action="store_true",
+                        help="films of people who speak, grimace or hold still, with their truth")
+    parser.add_argument("--frames", type=int, default=SEQUENCE_FRAMES,
+                        help=f"length of a sequence ({SEQUENCE_FRAMES})")
+    parser.add_argument("--side", type=int, default=SEQUENCE_SIDE,
+                        help=f"of a sequence's frames, px ({SEQUENCE_SIDE})")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -63,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--sheet writes PNG files, not {arguments.sheet.name}")
     part, parts = _parse_part(arguments.part)
     cv2.setNumThreads(1)
+    if arguments.sequences:
+        return _run_sequences(arguments, part, parts)
     renderer = make_renderer(arguments.source, arguments.photos, arguments.fits)
     if arguments.sheet:
         _write_sheet(renderer, arguments)
@@ -71,6 +89,22 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out:
         fill(renderer, arguments.out, arguments.count, arguments.seed,
              SOURCES.index(arguments.source), part, parts)
+    return 0
+
+
+def _run_sequences(arguments: argparse.Namespace, part: int, parts: int) -> int:
+    from .sequence import SequenceRenderer
+
+    if arguments.source != "people" or arguments.benchmark:
+        raise ValueError("--sequences are of people, and are not timed")
+    if arguments.frames < 1:
+        raise ValueError("--frames is 1 or more")
+    renderer = SequenceRenderer(arguments.photos, arguments.side)
+    if arguments.sheet:
+        _write_picture(arguments.sheet, draw_films(renderer, arguments.seed, arguments.frames))
+    if arguments.out:
+        fill_films(renderer, arguments.out, arguments.count, arguments.seed, arguments.frames,
+                   part, parts)
     return 0
 
 
@@ -110,6 +144,38 @@ def sample_rng(seed: int, source: int, chunk: int, position: int) -> np.random.G
     return np.random.default_rng([seed, source, chunk, position])
 
 
+def fill_films(renderer: SequenceRenderer, folder: Path, count: int, seed: int, frames: int,
+               part: int = 0, parts: int = 1) -> None:
+    """Bring a folder to `count` films of so many frames; finished ones are kept."""
+    from .sequence import film_paths, kind_of, save_film
+
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = [index for index in range(count)
+              if index % parts == part and not film_paths(folder, index)[1].exists()]
+    for index in tqdm(wanted, unit="film", disable=not sys.stderr.isatty()):
+        film = renderer.film(film_rng(seed, index), kind_of(index), frames)
+        save_film(film, *film_paths(folder, index))
+
+
+def film_rng(seed: int, index: int) -> np.random.Generator:
+    """The generator of one film of a folder."""
+    return np.random.default_rng([seed, SEQUENCE_STREAM, index])
+
+
+def draw_films(renderer: SequenceRenderer, seed: int, frames: int) -> np.ndarray:
+    """A picture (H,W,3) uint8 RGB of the first films, a row each, with frames from all along."""
+    from .sequence import kind_of
+
+    rows = []
+    for index in range(SHEET_ROWS):
+        film = renderer.film(film_rng(seed, index), kind_of(index), frames)
+        shown = set(np.linspace(0, frames - 1, SHEET_COLUMNS).astype(int))
+        tiles = [image for position, image in enumerate(film.frames) if position in shown]
+        tiles += tiles[-1:] * (SHEET_COLUMNS - len(tiles))
+        rows.append(np.hstack(tiles))
+    return np.vstack(rows)
+
+
 def draw_sheet(samples: list[pool.Sample]) -> np.ndarray:
     """A picture (H,W,3) uint8 RGB of samples in rows of eight, some with their 68 points."""
     tiles = []
@@ -130,9 +196,13 @@ def _write_sheet(renderer: Renderer, arguments: argparse.Namespace) -> None:
     source = SOURCES.index(arguments.source)
     samples = [renderer.sample(sample_rng(arguments.seed, source, 0, position))
                for position in range(SHEET_COLUMNS * SHEET_ROWS)]
-    sheet = cv2.cvtColor(draw_sheet(samples), cv2.COLOR_RGB2BGR)
-    if not cv2.imwrite(str(arguments.sheet), sheet):
-        raise OSError(f"cannot write {arguments.sheet}")
+    _write_picture(arguments.sheet, draw_sheet(samples))
+
+
+def _write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write a picture (H,W,3) uint8 RGB."""
+    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
+        raise OSError(f"cannot write {path}")
 
 
 def _benchmark(renderer: Renderer, arguments: argparse.Namespace) -> None:

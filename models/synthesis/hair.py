@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
@@ -83,11 +83,21 @@ class Style:
 
 @dataclass(frozen=True)
 class Strands:
-    """points (n,S,3) in head space, colour (n,3) linear albedo, thickness (m)."""
+    """points (n,S,3) in head space, colour (n,3) linear albedo, thickness (m); root_triangle (n,)
+    and root_bary (n,3): where they grow."""
 
     points: np.ndarray
     colour: np.ndarray
     thickness: float
+    root_triangle: np.ndarray
+    root_bary: np.ndarray
+
+    def carried(self, triangles: np.ndarray, rest: np.ndarray, face: np.ndarray) -> Strands:
+        """The strands that grew on vertices `rest` (V,3), moved along with their roots on `face`
+        (V,3); triangles (N,3) of the head."""
+        moved = (face - rest)[triangles[self.root_triangle]]
+        step = np.einsum("ij,ijk->ik", self.root_bary, moved)
+        return replace(self, points=(self.points + step[:, None]).astype(np.float32))
 
 
 def sample_colour(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
@@ -175,7 +185,8 @@ class HairGrower:
                        (SKULL_RADII * scale).astype(np.float32), np.float32(style.fringe))
         _curl(points, rng, style.curl, style.turns)
         shade = (0.45 + 0.65 * layerness) * np.exp(rng.normal(0, 0.12, len(keep)))
-        return Strands(points, (colour * shade[:, None]).astype(np.float32), 0.0009)
+        return Strands(points, (colour * shade[:, None]).astype(np.float32), 0.0009,
+                       roots.triangle[keep], roots.bary[keep])
 
     def grow_beard(self, rng: np.random.Generator, length: float, layer: np.ndarray,
                    colour: np.ndarray, vertices: np.ndarray, normals: np.ndarray) -> Strands:
@@ -194,7 +205,8 @@ class HairGrower:
                        np.float32(-1.0))
         _curl(points, rng, min(0.002, length * 0.1), 1.5)
         shade = (0.6 + 0.5 * layerness) * np.exp(rng.normal(0, 0.2, len(keep)))
-        return Strands(points, (colour * shade[:, None]).astype(np.float32), 0.0007)
+        return Strands(points, (colour * shade[:, None]).astype(np.float32), 0.0007,
+                       roots.triangle[keep], roots.bary[keep])
 
 
 def _scatter(head: Head, triangles: np.ndarray, count: int, rng: np.random.Generator) -> Roots:

@@ -145,22 +145,28 @@ def sample_identity(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def sample_expression(rng: np.random.Generator, gaze: np.ndarray) -> np.ndarray:
     """Weights (52,) float32 in 0…1; the eyeLook shapes are always those of the gaze (2,2)."""
-    weights = np.zeros(len(SHAPE_NAMES))
-    if rng.random() >= NEUTRAL_PROBABILITY:
-        if rng.random() < EMOTION_PROBABILITY:
-            _act(weights, EMOTIONS, rng)
-        else:
-            for actions in (EYE_ACTIONS, BROW_ACTIONS, JAW_ACTIONS, MOUTH_ACTIONS, EXTRA_ACTIONS):
-                _act(weights, actions, rng)
-            if rng.random() < WINK_PROBABILITY:
-                _wink(weights, rng)
-        if rng.random() < STRAY_PROBABILITY:
-            stray = rng.choice(len(weights), STRAY_COUNT, replace=False)
-            weights[stray] += rng.uniform(0.0, STRAY_WEIGHT, STRAY_COUNT)
+    neutral = rng.random() < NEUTRAL_PROBABILITY
+    weights = np.zeros(len(SHAPE_NAMES)) if neutral else sample_activity(rng)
     look = look_weights(gaze)
     weights[[_INDEX[name] for name in SHAPE_NAMES if name.startswith("eyeLook")]] = 0.0
-    weights = _possible(np.clip(weights + look, 0.0, 1.0))
+    weights = possible(np.clip(weights + look, 0.0, 1.0))
     return weights.astype(np.float32)
+
+
+def sample_activity(rng: np.random.Generator) -> np.ndarray:
+    """Weights (52,) of a face that does something, not yet `possible` ones; may exceed 1."""
+    weights = np.zeros(len(SHAPE_NAMES))
+    if rng.random() < EMOTION_PROBABILITY:
+        act(weights, EMOTIONS, rng)
+    else:
+        for actions in (EYE_ACTIONS, BROW_ACTIONS, JAW_ACTIONS, MOUTH_ACTIONS, EXTRA_ACTIONS):
+            act(weights, actions, rng)
+        if rng.random() < WINK_PROBABILITY:
+            _wink(weights, rng)
+    if rng.random() < STRAY_PROBABILITY:
+        stray = rng.choice(len(weights), STRAY_COUNT, replace=False)
+        weights[stray] += rng.uniform(0.0, STRAY_WEIGHT, STRAY_COUNT)
+    return weights
 
 
 def sample_gaze(rng: np.random.Generator, towards: np.ndarray | None = None) -> np.ndarray:
@@ -179,15 +185,21 @@ def sample_gaze(rng: np.random.Generator, towards: np.ndarray | None = None) -> 
     return np.array([(aim[0] - vergence, aim[1]), (aim[0] + vergence, aim[1])], np.float32)
 
 
-def _act(weights: np.ndarray, actions: tuple[Action, ...], rng: np.random.Generator) -> None:
-    """Add one of the actions at a random strength."""
+def act(weights: np.ndarray, actions: tuple[Action, ...], rng: np.random.Generator) -> None:
+    """Add one of the actions at a random strength to weights (52,)."""
     frequency = np.array([action[0] for action in actions])
     shapes = actions[rng.choice(len(actions), p=frequency / frequency.sum())][1]
     # Above one and cut: full strength is common, as in acted and in laughing faces.
     strength = rng.uniform(*STRENGTH_RANGE)
-    left, right = _sides(rng)
-    for name, weight in shapes.items():
-        amount = strength * weight * rng.uniform(0.8, 1.2)
+    left, right = sides(rng)
+    amounts = {name: strength * weight * rng.uniform(0.8, 1.2) for name, weight in shapes.items()}
+    add_shapes(weights, amounts, left, right)
+
+
+def add_shapes(weights: np.ndarray, amounts: dict[str, float], left: float = 1.0,
+               right: float = 1.0) -> None:
+    """Add shapes to weights (52,); a name without a side stands for both, times their factors."""
+    for name, amount in amounts.items():
         if name in _INDEX:
             weights[_INDEX[name]] += amount
         else:
@@ -195,7 +207,7 @@ def _act(weights: np.ndarray, actions: tuple[Action, ...], rng: np.random.Genera
             weights[_INDEX[name + "Right"]] += amount * right
 
 
-def _sides(rng: np.random.Generator) -> tuple[float, float]:
+def sides(rng: np.random.Generator) -> tuple[float, float]:
     """Factors of the left and right side."""
     if rng.random() < ONE_SIDED_PROBABILITY:
         weak = rng.uniform(0.0, 0.4)
@@ -220,8 +232,9 @@ def limit_lids(weights: np.ndarray) -> None:
         weights[_INDEX["eyeWide" + side]] *= 1.0 - weights[blink]
 
 
-def _possible(weights: np.ndarray) -> np.ndarray:
-    """Take back what a face cannot do at once, and what linear shapes must not add up to."""
+def possible(weights: np.ndarray) -> np.ndarray:
+    """Weights (52,), changed in place: without what a face cannot do at once, and what linear
+    shapes must not add up to."""
     weights[_INDEX["mouthClose"]] = min(weights[_INDEX["mouthClose"]], weights[_INDEX["jawOpen"]])
     limit_lids(weights)
     for side in ("Left", "Right"):

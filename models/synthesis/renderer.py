@@ -89,6 +89,21 @@ class Scene:
     glasses: Glasses | None
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn scene, SUPERSAMPLING times as fine as its picture.
+
+    linear (H,W,3) float32 light; classes (H,W) uint8; depth (H,W) float32 m; screen (V+,3): pixels
+    and depth of all vertices, the head's first; received: mean light on the skin (over pi).
+    """
+
+    linear: np.ndarray
+    classes: np.ndarray
+    depth: np.ndarray
+    screen: np.ndarray
+    received: float
+
+
 class PeopleRenderer:
     """Renders procedural people.
 
@@ -111,14 +126,19 @@ class PeopleRenderer:
 
     def compose(self, rng: np.random.Generator) -> Scene:
         """Draw who, where and in what light."""
-        head = self.head
         rotation = sample_rotation(rng)
-        person = sample_person(head, rng, -rotation[2])
-        vertices = head.evaluate(person.identity, person.expression, person.gaze)
+        person = sample_person(self.head, rng, -rotation[2])
+        vertices = self.head.evaluate(person.identity, person.expression, person.gaze)
+        view = frame_face(self.head, vertices, rotation, pool.IMAGE_SIDE, rng)
+        return self.dress(rng, person, vertices, view)
+
+    def dress(self, rng: np.random.Generator, person: Person, vertices: np.ndarray,
+              view: View) -> Scene:
+        """Draw skin, hair, clothes and light of a person whose vertices (V,3) are in head space."""
+        head = self.head
         normals = vertex_normals(vertices, self.mesh.smooth_triangles)
-        view = frame_face(head, vertices, rotation, pool.IMAGE_SIDE, rng)
         skin, strands = self._skin_and_hair(rng, person, vertices, normals)
-        meshes = [clothes(rng, head, vertices, rotation)]
+        meshes = [clothes(rng, head, vertices, view.rotation)]
         if rng.random() < HAT_PROBABILITY:
             meshes.append(self.hats.make(rng, vertices, normals))
             strands = [strand for strand in strands if strand.points[:, 0, 1].max() < 0.0]
@@ -192,13 +212,40 @@ class PeopleRenderer:
 
     def render(self, scene: Scene, backdrop: np.ndarray, rng: np.random.Generator) -> pool.Sample:
         """Render a composed scene before a backdrop (side,side,3) uint8."""
+        drawing = self.draw(scene, backdrop, np.exp(rng.uniform(*np.log(EXPOSURE_RANGE))))
+        points = self.points(scene.vertices, scene.view)
+        nearness = drawing.screen[self.head.point_vertices, 2]
+        person = scene.person
+        return pool.Sample(
+            image=develop(drawing.linear, SUPERSAMPLING),
+            points=points.astype(np.float32),
+            visible=_visible(points, nearness, drawing.depth),
+            identity=person.identity, expression=person.expression, gaze=person.gaze,
+            rotation=scene.view.rotation.astype(np.float32), face=1,
+            segmentation=commonest(drawing.classes, SEGMENTATION_FACTOR),
+            source=pool.SOURCE_RENDERED, focal=scene.view.focal)
+
+    def points(self, vertices: np.ndarray, view: View) -> np.ndarray:
+        """The tracked points (P,2) float64 px of a head (V,3) in head space."""
+        camera = view.to_camera(vertices.astype(np.float32)).astype(np.float64)
+        return project_points(self.head, camera, view.intrinsics)
+
+    def draw(self, scene: Scene, backdrop: np.ndarray, white: float,
+             received: float | None = None) -> Drawing:
+        """Draw a scene before a backdrop (side,side,3) uint8.
+
+        white: what white paper under the face's mean light would reach of display white, beside
+        skin of MIDDLE_TONE. received: that mean light where the exposure shall not follow the
+        face's own.
+        """
         view = scene.view.enlarged(SUPERSAMPLING)
         surface, camera, screen = self._rasterize(scene, view)
         shadow = ShadowMap.of(camera, surface.triangles, camera[:len(scene.vertices)].mean(axis=0),
                               scene.light, cull=len(self.mesh.triangles))
         linear, classes, brightness = shade(surface, scene.skin, scene.look, scene.light, shadow,
                                             view.intrinsics)
-        exposure = (np.exp(rng.uniform(*np.log(EXPOSURE_RANGE))) / max(brightness, 1e-3)
+        received = brightness if received is None else received
+        exposure = (white / max(received, 1e-3)
                     * (MIDDLE_TONE / scene.skin.tone.mean()) ** TONE_COMPENSATION)
         _expose(linear, surface.triangle, np.float32(exposure), scene_linear(backdrop),
                 SUPERSAMPLING)
@@ -210,18 +257,7 @@ class PeopleRenderer:
                          classes, depth)
         if scene.glasses:
             _blend_lenses(scene.glasses, view, lit, linear, classes, depth)
-        camera_head = camera[:len(scene.vertices)]
-        points = project_points(self.head, camera_head.astype(np.float64), scene.view.intrinsics)
-        nearness = screen[self.head.point_vertices, 2]
-        person = scene.person
-        return pool.Sample(
-            image=develop(linear, SUPERSAMPLING),
-            points=points.astype(np.float32),
-            visible=_visible(points, nearness, depth),
-            identity=person.identity, expression=person.expression, gaze=person.gaze,
-            rotation=scene.view.rotation.astype(np.float32), face=1,
-            segmentation=commonest(classes, SEGMENTATION_FACTOR), source=pool.SOURCE_RENDERED,
-            focal=scene.view.focal)
+        return Drawing(linear, classes, depth, screen, received)
 
     def _rasterize(self, scene: Scene, view: View) -> tuple[Surface, np.ndarray, np.ndarray]:
         """Head and worn meshes as one surface; their vertices in camera space and on the screen."""
@@ -246,7 +282,8 @@ class PeopleRenderer:
         if offset > count:
             worn_triangles = triangles[len(mesh.triangles):]
             attributes[count:, NORMAL:NORMAL + 3] = vertex_normals(camera, worn_triangles)[count:]
-            attributes[count:, REST:REST + 3] = vertices[count:]
+            attributes[count:, REST:REST + 3] = np.concatenate(
+                [m.vertices if m.rest is None else m.rest for m in scene.meshes])
             attributes[count:, OCCLUSION] = 1.0
         uv = np.zeros((len(triangles), 3, 2), np.float32)
         uv[:len(mesh.triangles)] = mesh.corner_uv
