@@ -2,9 +2,11 @@
 """A take to a .blend and a picture without a window, for scripts and the demo.
 
     python -m blender_addon.headless TAKE --blend OUT.blend [--render OUT.mp4|OUT.png]
+    python -m blender_addon.headless TAKE --pictures FOLDER
 
 Runs in a Python that has the bpy wheel, and builds the scene with the add-on's own code. A movie
 or picture shows the footage on the left and the rendered head on the right, frame by frame.
+--pictures writes the head alone, 000001.png for the first frame and so on.
 """
 
 from __future__ import annotations
@@ -51,17 +53,40 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m blender_addon.headless", description="Turn a take into a Blender scene."
     )
     parser.add_argument("take", type=Path, metavar="TAKE")
-    parser.add_argument("--blend", type=Path, required=True, help="the .blend file to write")
+    parser.add_argument("--blend", type=Path, help="the .blend file to write")
     parser.add_argument("--render", type=Path, help="an .mp4 or .png to write")
+    parser.add_argument("--pictures", type=Path, help="a folder for a picture of every frame")
     parser.add_argument("--footage", type=Path, help="the footage, if it is no longer where it was")
     parser.add_argument(
-        "--size", type=int, nargs=2, metavar=("W", "H"), help="pixels of each of the two panels"
+        "--size", type=int, nargs=2, metavar=("W", "H"), help="pixels of each panel or picture"
+    )
+    parser.add_argument("--samples", type=int, metavar="N", help="rays a pixel")
+    parser.add_argument(
+        "--look",
+        type=_look,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a slider of the head, such as mien_age=0.6, or a colour: mien_iris_colour=0.1,0.2,0.3",
     )
     return parser
 
 
+def _look(text: str) -> tuple[str, float | list[float]]:
+    name, _, value = text.partition("=")
+    try:
+        numbers = [float(part) for part in value.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE") from error
+    return name, numbers[0] if len(numbers) == 1 else numbers
+
+
 def _check(options: argparse.Namespace) -> None:
     """Refuse what could only fail after minutes of work."""
+    if not (options.blend or options.pictures):
+        raise ValueError("say what to write: --blend FILE, or --pictures FOLDER.")
+    if options.samples is not None and options.samples < 1:
+        raise ValueError("--samples needs a positive number.")
     if options.render and options.render.suffix.lower() not in (MOVIE_SUFFIX, STILL_SUFFIX):
         raise ValueError(f"--render writes {MOVIE_SUFFIX} or {STILL_SUFFIX}, not {options.render}.")
     if options.footage and open_footage(options.footage) is None:
@@ -84,17 +109,35 @@ def _run(take: Take, options: argparse.Namespace) -> None:
         print(f"warning: {warning}", file=sys.stderr)
 
     is_movie = options.render is not None and options.render.suffix.lower() == MOVIE_SUFFIX
+    _set_look(imported.head, options.look, is_movie)
     studio.add_lights(scene, imported.rig.location, imported.collection)
-    studio.use_cycles(scene, studio.MOVIE_SAMPLES if is_movie else studio.STILL_SAMPLES)
-    blend = options.blend.resolve()
-    blend.parent.mkdir(parents=True, exist_ok=True)
-    with _quiet():
-        bpy.ops.wm.save_as_mainfile(filepath=str(blend))
+    samples = studio.MOVIE_SAMPLES if is_movie else studio.STILL_SAMPLES
+    studio.use_cycles(scene, options.samples or samples)
+    if options.blend:
+        blend = options.blend.resolve()
+        blend.parent.mkdir(parents=True, exist_ok=True)
+        with _quiet():
+            bpy.ops.wm.save_as_mainfile(filepath=str(blend))
+    size = options.size or _panel_size(take, MOVIE_HEIGHT if is_movie else STILL_HEIGHT)
+    scene.render.resolution_x, scene.render.resolution_y = size
+    if options.pictures is not None:
+        options.pictures.mkdir(parents=True, exist_ok=True)
+        _render_pictures(scene, options.pictures.resolve())
     if options.render is not None:
-        size = options.size or _panel_size(take, MOVIE_HEIGHT if is_movie else STILL_HEIGHT)
-        scene.render.resolution_x, scene.render.resolution_y = size
         footage = find_footage(take.header.source.file, options.take.parent)
         _render(scene, footage, int(take.frame[0]), options.render.resolve(), is_movie)
+
+
+def _set_look(head, looks: list[tuple[str, float | list[float]]], is_movie: bool) -> None:
+    """Move the head's sliders. Movies go without light in the skin, unless asked for it."""
+    from .scene.sliders import DEPTH, SLIDERS
+
+    asked = {DEPTH.name: 0.0, **dict(looks)} if is_movie else dict(looks)
+    for name in asked.keys() - {slider.name for slider in SLIDERS}:
+        print(f"warning: The head has no slider {name}.", file=sys.stderr)
+    for slider in SLIDERS:
+        if slider.name in asked:
+            head[slider.name] = asked[slider.name]
 
 
 def _panel_size(take: Take, height: int) -> tuple[int, int]:

@@ -24,9 +24,10 @@ from models.head import SHAPE_NAMES, load_head
 
 FRAME_RATE = Fraction(24)
 PICTURE_SIZE = 1024  # pixels, square
-# 85 mm on a full-frame film back, the common portrait lens, at the distance that shows the head.
-FOCAL = 85 / 36 * PICTURE_SIZE
-DISTANCE = 0.9  # metres
+# 135 mm on a full-frame film back, a portrait lens, from where the face fills the picture. The
+# point between the eyes, whose metres in camera space these are, lies above its middle.
+FOCAL = 135 / 36 * PICTURE_SIZE
+POSITION = (0.0, -0.018, 0.85)
 FACING_THE_LENS = np.diag([1.0, -1.0, -1.0])
 
 
@@ -79,7 +80,7 @@ def write_head(path: Path, poses: Poses) -> None:
     frames = len(poses.weights)
     index = np.arange(frames)
     pose = Pose(
-        np.tile(FACING_THE_LENS, (frames, 1, 1)), np.tile([0.0, 0.0, DISTANCE], (frames, 1))
+        np.tile(FACING_THE_LENS, (frames, 1, 1)), np.tile(POSITION, (frames, 1))
     )
     performance = Performance(
         identity=poses.identity,

@@ -50,7 +50,7 @@ VIEWPORT_LIFT = 1.7
 # Solid mode draws a card as a whole: thin, it passes for its hairs.
 VIEWPORT_ALPHA = {"lashes": 0.4, "brows": 0.6}
 
-HAIRS = {"lashes": (hair.LASH_HAIRS, hair.LASH_WIDTH), "brows": (hair.BROW_HAIRS, hair.BROW_WIDTH)}
+HAIRS = {"lashes": hair.LASHES, "brows": hair.BROWS}
 
 
 def add_materials(mesh: bpy.types.Mesh, take: Take) -> None:
@@ -123,7 +123,7 @@ def _surface(graph: Graph, name: str, skin_group: bpy.types.NodeTree):
     if name in ("iris", "pupil") or name in eye.BONES:
         return eye.draw(graph)
     if name in HAIRS:
-        return hair.draw(graph, *HAIRS[name])
+        return hair.draw(graph, HAIRS[name])
     if name in ("teeth_upper", "teeth_lower"):
         return _tooth(graph)
     if name in ("inside_mouth", "gums", "tongue"):

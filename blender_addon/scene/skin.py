@@ -22,6 +22,10 @@ NODE_GROUP = "Mien skin"
 # Vertex attributes: the resting place in metres; and how much a vertex is of the lips (red),
 # flushed (green), bearded (blue) and lined by age (alpha).
 REST_ATTRIBUTE, REGION_ATTRIBUTE = "mien_rest", "mien_regions"
+# How much of the skin lies below brows: their finest hairs, which no card shows.
+BROW_ATTRIBUTE = "mien_below_brows"
+BROW_REACH = (0.006, 0.0015)  # metres from a brow's cards: none, all
+BROW_COVER = 0.65
 
 # Colours are linear, from skin that hardly holds melanin to skin full of it.
 TONES = [
@@ -69,6 +73,8 @@ def add_attributes(mesh: bpy.types.Mesh, take: Take) -> None:
     mesh.edges.foreach_get("vertices", edges)
     regions = mesh.color_attributes.new(REGION_ATTRIBUTE, "FLOAT_COLOR", "POINT")
     regions.data.foreach_set("color", _regions(take, edges.reshape(-1, 2)).ravel())
+    brows = mesh.attributes.new(BROW_ATTRIBUTE, "FLOAT", "POINT")
+    brows.data.foreach_set("value", _below_brows(take))
 
 
 def node_group(
@@ -93,7 +99,7 @@ def node_group(
     else:
         colour = graph.node("TexImage", image=texture).outputs["Color"]
     hair = graph.attribute(sliders.HAIR.name, "OBJECT").outputs["Color"]
-    colour = graph.mix(stubble, colour, graph.mix(0.45, hair, colour))
+    colour = graph.mix(stubble, colour, graph.mix(0.3, hair, colour))
     surface = graph.surface(
         {
             "Base Color": colour,
@@ -128,7 +134,9 @@ def _stubble(graph: Graph, place, beard, uneven):
     """How much of the surface hairs cover: dots, and the shadow of those below the skin."""
     dots = graph.ramped(graph.noise(place, HAIRS, 0.0), 0.45, 0.65, 0.3, 1.0)
     patchy = graph.ramped(uneven, 0.2, 0.6, 0.7, 1.0)
-    return graph.product(beard, graph.number(sliders.STUBBLE.name), dots, patchy, 0.8)
+    stubble = graph.product(beard, graph.number(sliders.STUBBLE.name), dots, patchy)
+    brows = graph.product(graph.attribute(BROW_ATTRIBUTE).outputs[2], patchy, BROW_COVER)
+    return graph.math("MAXIMUM", stubble, brows)
 
 
 def _roughness(graph: Graph, lips, stubble, uneven):
@@ -203,6 +211,18 @@ def _regions(take: Take, edges: np.ndarray) -> np.ndarray:
     regions[:, 0], regions[:, 1], regions[:, 2] = lips, flush, beard
     regions[:, 3] = np.maximum(forehead, 0.6 * corners)
     return regions
+
+
+def _below_brows(take: Take) -> np.ndarray:
+    """(V,) float32, 1 below brows and 0 away from them."""
+    below = np.zeros(len(take.neutral), np.float32)
+    brows = np.flatnonzero(_share_of(take, "brows"))
+    if len(brows):
+        gap = np.full(len(below), np.inf)
+        for brow in brows:  # a few hundred: cheaper than one table of all pairs
+            gap = np.minimum(gap, np.linalg.norm(take.neutral - take.neutral[brow], axis=1))
+        below[:] = _rise(-gap, -BROW_REACH[0], -BROW_REACH[1])
+    return below
 
 
 def _share_of(take: Take, group: str) -> np.ndarray:

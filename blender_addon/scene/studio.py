@@ -30,8 +30,8 @@ LIGHTS = (
 BACKGROUND = (0.11, 0.115, 0.125)
 BACKGROUND_STRENGTH = 1.0
 
-# Rays a pixel. With the denoiser six are enough for skin in motion; a still may take its time.
-MOVIE_SAMPLES = 6
+# Rays a pixel. With the denoiser four are enough for skin in motion; a still may take its time.
+MOVIE_SAMPLES = 4
 STILL_SAMPLES = 24
 MAX_BOUNCES = 4
 # The filmic curve with a little more contrast than its plain form, which leaves skin chalky.

@@ -166,14 +166,15 @@ def test_jaw_bone_and_shape_share_one_opening(posable, real):
     rest = -drop(0.0, 0.0)
     by_shape, by_bone = drop(0.0, 1.0), drop(2.0, 0.0)
     assert by_shape > 0.01
-    assert by_bone == pytest.approx(by_shape, rel=0.1)
+    # The shape is drawn, not a pure turn: its chin drops a little further than its teeth.
+    assert by_bone == pytest.approx(by_shape, rel=0.2)
     for bone in (0.1, 0.3, 2.0):
         for shape in (0.0, 0.25, 0.5, 0.75, 1.0, 1.5):
             alone = drop(0.0, shape)
             both = drop(bone, shape)
             assert alone - 1e-5 <= both <= 1.03 * max(by_shape, by_bone, alone)
     assert drop(2.0, 1.0) == pytest.approx(by_shape, abs=1e-5)
-    assert drop(2.0, 0.5) == pytest.approx(by_shape, rel=0.1)
+    assert drop(2.0, 0.5) == pytest.approx((by_shape + by_bone) / 2, rel=0.1)
 
 
 def test_the_opening_of_the_real_head_is_a_mouths(real):

@@ -98,6 +98,9 @@ def test_footage_and_head_keep_step(kind, request, tmp_path):
     )
     assert code == 0
     assert blend.is_file()
+    import bpy
+
+    assert bpy.data.objects["cut head"]["mien_subsurface"] == 0.0
     assert [file.name for file in movie.parent.glob("*.mp4")] == ["cut.mp4"]
     expected = [brightness(FIRST + row) for row in range(6)]
     np.testing.assert_allclose(left_halves(movie), expected, atol=0.02)
@@ -121,6 +124,21 @@ def test_a_picture_beside_its_head(pictures, tmp_path):
     assert head.std() > 0.05
     bpy.ops.wm.open_mainfile(filepath=str(blend))
     assert bpy.context.scene.camera.data.background_images[0].image.name == "shot_0004.png"
+
+
+def test_a_picture_of_every_frame(take_file, tmp_path, capsys):
+    import bpy
+
+    folder = tmp_path / "pictures"
+    arguments = [str(take_file), "--pictures", str(folder), "--size", "24", "20", "--samples", "1"]
+    looks = ["--look", "mien_age=0.75", "--look", "mien_iris_colour=0.1,0.2,0.3", "--look", "tail=1"]
+    assert headless.main([*arguments, *looks]) == 0
+    assert [file.name for file in sorted(folder.iterdir())] == [f"{n:06d}.png" for n in range(1, 25)]
+    assert tuple(bpy.data.images.load(str(folder / "000003.png")).size) == (24, 20)
+    head = bpy.data.objects["nod head"]
+    assert head["mien_age"] == 0.75 and head["mien_subsurface"] == 1.0
+    np.testing.assert_allclose(head["mien_iris_colour"], (0.1, 0.2, 0.3))
+    assert "no slider tail" in capsys.readouterr().err
 
 
 def test_the_camera_shows_the_right_frame_behind_the_head(movie, tmp_path, empty_scene):
@@ -147,6 +165,8 @@ def test_panels_have_the_footages_shape_in_even_numbers(take_file):
         ["TAKE", "--blend", "a.blend", "--render", "a.gif"],
         ["TAKE", "--blend", "a.blend", "--footage", "missing.mp4"],
         ["TAKE", "--blend", "a.blend", "--size", "0", "5"],
+        ["TAKE"],
+        ["TAKE", "--pictures", "a", "--samples", "0"],
     ],
 )
 def test_bad_arguments_leave_nothing_behind(
