@@ -14,7 +14,7 @@ import numpy as np
 
 from inference import __version__
 from inference.benchmark import measure
-from inference.capture import capture_to_take, capture_to_track
+from inference.capture import capture_to_take, capture_to_track, solve_again
 from inference.errors import (
     INTERNAL_ERROR,
     INTERRUPTED,
@@ -30,7 +30,9 @@ from inference.inspect import describe_take, in_words
 from inference.landmarks import find_landmarks, pictures_of, write_landmarks
 from inference.network import PROVIDERS, Network
 from inference.output import check_writable
-from inference.solve import Quality
+from inference.solve import Quality, Settings
+
+STRONGEST_SMOOTHING = 10.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -74,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mien {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_capture(commands)
+    _add_solve(commands)
     _add_landmarks(commands)
     _add_track(commands)
     _add_inspect(commands)
@@ -109,14 +112,7 @@ def _add_capture(commands: argparse._SubParsersAction) -> None:
         metavar="X,Y",
         help="pixel of the wanted face in the first frame; the largest and most central else",
     )
-    command.add_argument(
-        "--quality",
-        type=Quality,
-        choices=list(Quality),
-        default=Quality.TAKE,
-        metavar="live|take",
-        help="take (default) smooths over the whole clip, without lag; live looks only back",
-    )
+    _add_settings(command)
     _add_device(command)
     command.add_argument(
         "--json-events",
@@ -124,6 +120,43 @@ def _add_capture(commands: argparse._SubParsersAction) -> None:
         help="report as JSON lines on stdout, and end when standard input is closed",
     )
     command.set_defaults(run=run_capture)
+
+
+def _add_solve(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser(
+        "solve",
+        help="a take solved again, with other settings",
+        description="Solve what a take has stored of its footage again; the network is not needed.",
+    )
+    command.add_argument("take", type=Path)
+    command.add_argument("-o", "--output", type=Path, required=True, help="the take to write")
+    _add_settings(command)
+    command.set_defaults(run=run_solve)
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    default = Settings()
+    command.add_argument(
+        "--quality",
+        type=Quality,
+        choices=list(Quality),
+        default=default.quality,
+        metavar="live|take",
+        help="take (default) smooths over the whole clip, without lag; live looks only back",
+    )
+    command.add_argument(
+        "--smoothing",
+        type=_strength,
+        default=default.smoothing,
+        metavar="S",
+        help="how strongly a take is smoothed: 1 unless given, 0 not at all",
+    )
+    command.add_argument(
+        "--neutral",
+        type=int,
+        metavar="FRAME",
+        help="a frame in which the face is at rest; found from the clip unless given",
+    )
 
 
 def _add_landmarks(commands: argparse._SubParsersAction) -> None:
@@ -218,6 +251,16 @@ def _frame_rate(text: str) -> Fraction:
     return rate
 
 
+def _strength(text: str) -> float:
+    try:
+        strength = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
+    if not 0 <= strength <= STRONGEST_SMOOTHING:
+        raise argparse.ArgumentTypeError(f"smoothing lies between 0 and {STRONGEST_SMOOTHING}")
+    return strength
+
+
 def _place(text: str) -> np.ndarray:
     try:
         x, y = (float(part) for part in text.split(","))
@@ -235,7 +278,7 @@ def run_capture(options: argparse.Namespace, events: Events) -> None:
     footage = open_footage(options.input, options.frames, options.fps)
     network = Network(device=options.device)
     captured = capture_to_take(
-        network, footage, options.output, events, options.face, options.quality
+        network, footage, options.output, events, options.face, settings_of(options)
     )
     found = captured.performance.found
     events.result(
@@ -244,6 +287,17 @@ def run_capture(options: argparse.Namespace, events: Events) -> None:
         frames=len(found),
         found=int(found.sum()),
     )
+
+
+def run_solve(options: argparse.Namespace, events: Events) -> None:
+    check_writable(options.output)
+    performance = solve_again(options.take, options.output, settings_of(options))
+    events.result(f"{options.output}: {len(performance.time)} frames")
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """The solve's settings on a command line."""
+    return Settings(options.quality, options.smoothing, options.neutral)
 
 
 def run_landmarks(options: argparse.Namespace, events: Events) -> None:

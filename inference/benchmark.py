@@ -17,7 +17,7 @@ from inference.errors import NoFaceError
 from inference.face import look
 from inference.footage import FrameRange, open_footage
 from inference.network import Network
-from inference.solve import Performance, Quality, solve_clip
+from inference.solve import Performance, solve_clip
 from inference.take import Origin, write_take
 from inference.track import observe
 
@@ -52,7 +52,7 @@ def measure(network: Network, clip: Path) -> dict[str, float]:
             raise NoFaceError(f"No face was found in {clip}.")
 
         start = time.perf_counter()
-        performance = solve_clip(observations, Quality.TAKE)
+        performance = solve_clip(observations)
         rates["solve"] = frames / (time.perf_counter() - start)
         _write(network, enlarged, performance, Path(folder) / "clip.mien.npz")
         rates["whole capture"] = _whole(network, enlarged, frames, Path(folder))
@@ -85,7 +85,7 @@ def _whole(network: Network, clip: Path, frames: int, folder: Path) -> float:
     """Frames a second from opening the clip to the written take."""
     start = time.perf_counter()
     observations = observe(network, open_footage(clip))
-    performance = solve_clip(observations, Quality.TAKE)
+    performance = solve_clip(observations)
     _write(network, clip, performance, folder / "whole.mien.npz")
     return frames / (time.perf_counter() - start)
 

@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from inference.errors import NoFaceError
+from inference.errors import NoFaceError, TakeError
 from inference.events import Events
 from inference.footage import Footage
 from inference.network import Network
+from inference.observations import Observations
 from inference.output import whole_file
-from inference.solve import Performance, Quality, solve_clip
-from inference.take import Origin, write_take
+from inference.solve import Performance, Settings, solve_clip
+from inference.take import Origin, origin_of, read_take, write_take
 from inference.track import observe
 
 FEW_FOUND = 0.5
@@ -27,8 +28,9 @@ SMALL_FACE = 60.0
 
 @dataclass(frozen=True)
 class Captured:
-    """A performance, and what was noticed on the way."""
+    """What was seen, the performance made of it, and what was noticed on the way."""
 
+    observations: Observations
     performance: Performance
     warnings: tuple[str, ...]
 
@@ -38,7 +40,7 @@ def capture(
     footage: Footage,
     events: Events,
     place: np.ndarray | None = None,
-    quality: Quality = Quality.TAKE,
+    settings: Settings = Settings(),
 ) -> Captured:
     """Capture the face in ``footage``; at ``place`` (2,) px in its first frame, if given.
 
@@ -52,12 +54,12 @@ def capture(
     if not observations.found.any():
         raise NoFaceError(f"No face was found in {footage.path}.")
     events.progress("solve", 0, 1)
-    performance = solve_clip(observations, quality)
+    performance = solve_clip(observations, settings)
     events.progress("solve", 1, 1)
     warnings = tuple(noticed(performance))
     for warning in warnings:
         events.warning(warning)
-    return Captured(performance, warnings)
+    return Captured(observations, performance, warnings)
 
 
 def noticed(performance: Performance):
@@ -76,12 +78,12 @@ def capture_to_take(
     output: Path,
     events: Events,
     place: np.ndarray | None,
-    quality: Quality,
+    solve: Settings,
 ) -> Captured:
     """Capture and write the take. Raises as :func:`capture`, and OutputError."""
-    captured = capture(network, footage, events, place, quality)
+    captured = capture(network, footage, events, place, solve)
     settings = {
-        "quality": quality.value,
+        **solve_settings(solve),
         "frames": [footage.range.first, footage.range.stop],
         "face": None if place is None else place.tolist(),
     }
@@ -92,9 +94,39 @@ def capture_to_take(
         Origin(
             footage, settings, network.device, network.name, network.sha256, captured.warnings
         ),
+        captured.observations,
     )
     events.progress("write", 1, 1)
     return captured
+
+
+def solve_again(take: Path, output: Path, settings: Settings) -> Performance:
+    """Solve a take's stored observations with other settings into another take.
+
+    Raises:
+        TakeError: the take cannot be read, or holds no observations.
+        UsageError: the settings do not fit the clip.
+        OutputError: the other take cannot be written.
+    """
+    header, arrays = read_take(take)
+    try:
+        observations = Observations.from_arrays(arrays)
+    except KeyError as error:
+        raise TakeError(f"{take} does not hold what was seen; capture the footage again.") from error
+    performance = solve_clip(observations, settings)
+    origin = origin_of(header)
+    write_take(
+        output,
+        performance,
+        replace(origin, settings=origin.settings | solve_settings(settings)),
+        observations,
+    )
+    return performance
+
+
+def solve_settings(settings: Settings) -> dict[str, object]:
+    """The settings as a take's header holds them."""
+    return vars(settings) | {"quality": settings.quality.value}
 
 
 def capture_to_track(network: Network, footage: Footage, output: Path, events: Events) -> Captured:

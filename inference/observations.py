@@ -3,9 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
+
+
+STORED_STEP = 1 / 64
+"""Pixels to which stored points are rounded: far below their noise, and half the size."""
+
+PREFIX = "seen_"
+"""Of the names that observations have in a file."""
 
 
 @dataclass(frozen=True)
@@ -46,3 +53,15 @@ class Observations:
 
     def __len__(self) -> int:
         return len(self.time)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """What a file keeps so that the clip can be solved again without the footage."""
+        arrays = {PREFIX + field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        points = np.round(self.points / STORED_STEP) * STORED_STEP
+        return arrays | {PREFIX + "points": points.astype(np.float32)}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Observations:
+        """The observations among a file's arrays. Raises KeyError where one is missing."""
+        named = {field.name: arrays[PREFIX + field.name] for field in fields(cls)}
+        return cls(**named | {"width": int(named["width"]), "height": int(named["height"])})

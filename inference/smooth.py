@@ -55,7 +55,13 @@ class Noise:
     most: float
 
 
-def smooth(values: np.ndarray, weight: np.ndarray, time: np.ndarray, noise: Noise) -> np.ndarray:
+def smooth(
+    values: np.ndarray,
+    weight: np.ndarray,
+    time: np.ndarray,
+    noise: Noise,
+    strength: float = 1.0,
+) -> np.ndarray:
     """Zero-lag smoothing.
 
     Args:
@@ -63,6 +69,7 @@ def smooth(values: np.ndarray, weight: np.ndarray, time: np.ndarray, noise: Nois
         weight: (T,) certainty, 0 to 1.
         time: (T,) seconds, increasing.
         noise: bounds of the noise that is read from the values.
+        strength: scales the noise and the time constant; at 0 only unseen frames are filled.
 
     Returns:
         (T, C) float64.
@@ -72,9 +79,13 @@ def smooth(values: np.ndarray, weight: np.ndarray, time: np.ndarray, noise: Nois
         return _filled(values, weight)
     interval = float(np.median(np.diff(time)))
     difference = second_difference(time / interval)
-    level = np.clip(noise_level(values, weight), noise.least, noise.most)
     certainty, weight = weight, np.maximum(weight, SMALLEST_WEIGHT)
-    strongest = (STILL_SPAN / interval) ** 4
+    if strength == 0:
+        # The least penalty that interpolates, on values whose seen rows then stay as they are.
+        bridged = penalised_fit(values, weight, difference, np.full(len(values) - 2, WEAKEST))
+        return np.where((certainty > 0)[:, None], values, bridged)
+    level = strength * np.clip(noise_level(values, certainty), noise.least, noise.most)
+    strongest = (strength * STILL_SPAN / interval) ** 4
     penalty = np.full(len(values) - 2, strongest)
     for _ in range(ROUNDS):
         smoothed = penalised_fit(values, weight, difference, penalty)

@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from scipy.spatial.transform import Rotation
 
 from inference import __version__
 from inference.errors import TakeError
-from inference.footage import Footage
+from inference.footage import Footage, FrameRange
+from inference.observations import Observations
 from inference.output import whole_file
 from inference.solve.performance import Performance
 from models.head import (
@@ -51,8 +53,13 @@ class Origin:
     warnings: Sequence[str] = field(default_factory=tuple)
 
 
-def write_take(path: Path, performance: Performance, origin: Origin) -> None:
-    """Write a take, whole or not at all.
+def write_take(
+    path: Path,
+    performance: Performance,
+    origin: Origin,
+    observations: Observations | None = None,
+) -> None:
+    """Write a take, whole or not at all; with the observations it can be solved again.
 
     Raises:
         OutputError: ``path`` cannot be written.
@@ -61,6 +68,7 @@ def write_take(path: Path, performance: Performance, origin: Origin) -> None:
         "header": np.frombuffer(json.dumps(take_header(origin)).encode(), np.uint8),
         **performance_fields(performance),
         **head_fields(performance.identity),
+        **(observations.to_arrays() if observations else {}),
     }
     with whole_file(path) as file:
         np.savez_compressed(file, **arrays)
@@ -88,6 +96,28 @@ def take_header(origin: Origin) -> dict[str, object]:
         "model": {"name": origin.model_name, "sha256": origin.model_sha256},
         "warnings": list(origin.warnings),
     }
+
+
+def origin_of(header: dict) -> Origin:
+    """The origin that a take's header tells of; of the footage all but its frames."""
+    source = header["source"]
+    footage = Footage(
+        Path(source["file"]) if source["file"] else None,
+        source["width"],
+        source["height"],
+        Fraction(*source["frame_rate"]),
+        None,
+        FrameRange(),
+    )
+    model = header["model"]
+    return Origin(
+        footage,
+        header["settings"],
+        header["device"],
+        model["name"],
+        model["sha256"],
+        tuple(header["warnings"]),
+    )
 
 
 def performance_fields(performance: Performance) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 
 from inference.solve.camera import Camera
 from inference.solve.clip import solve_clip
-from inference.solve.motion import Quality
 from inference.solve.performance import Performance
+from inference.solve.settings import Quality, Settings
 
-__all__ = ["Camera", "Performance", "Quality", "solve_clip"]
+__all__ = ["Camera", "Performance", "Quality", "Settings", "solve_clip"]

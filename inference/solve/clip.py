@@ -7,16 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from inference.errors import NoFaceError
+from inference.errors import NoFaceError, UsageError
 from inference.face import IBUG_POINTS
 from inference.observations import Observations
 from inference.solve.camera import Camera
 from inference.solve.evidence import Evidence, gather
 from inference.solve.expression import fit_expression
 from inference.solve.identity import key_frames, mean_identity, refine_identity
-from inference.solve.motion import LOOKS, Motion, Quality
+from inference.solve.motion import LOOKS, Motion
 from inference.solve.performance import Performance
 from inference.solve.pose import Pose, fit_pose, initial_pose
+from inference.solve.settings import Settings
 from models.head import look_weights
 
 IDENTITY_ROUNDS = 2
@@ -29,19 +30,25 @@ LARGEST_REST = 0.3
 a clip of this length is more likely how the person looks, and left to the identity. More than the
 largest is an expression that is held."""
 
+NEUTRAL_FRAMES = 2
+LARGEST_CHOSEN_REST = 0.8
+"""A neutral frame that a person chose is taken with so many neighbours on each side; more than the
+largest cannot be a resting face, whatever was chosen."""
+
 
 def solve_clip(
-    observations: Observations, quality: Quality = Quality.TAKE, camera: Camera | None = None
+    observations: Observations, settings: Settings = Settings(), camera: Camera | None = None
 ) -> Performance:
     """Solve a clip: one identity, and pose, expression and gaze of every frame.
 
     Args:
         observations: T frames, at least one of which shows a face.
-        quality: how motion is smoothed.
+        settings: what a person chose.
         camera: the lens; assumed from the picture's size unless given.
 
     Raises:
         NoFaceError: no frame shows a face.
+        UsageError: the frame that was chosen as neutral shows none.
     """
     found = observations.found
     if not found.any():
@@ -49,7 +56,7 @@ def solve_clip(
     camera = camera or Camera.of_picture(observations.width, observations.height)
     evidence = gather(observations, camera)
     prior = np.clip(observations.expression[found].astype(np.float64), 0.0, 1.0)
-    prior = without_rest(prior, observations.time[found])
+    prior = without_rest(prior, _rest(prior, observations, settings.neutral))
     prior[:, LOOKS] = look_weights(observations.gaze[found])[:, LOOKS]
     rotation = camera.ray_rotation(observations.view_centre[found]) @ observations.view_rotation[
         found
@@ -72,20 +79,36 @@ def solve_clip(
         gaze=observations.gaze.astype(np.float64),
         points68=observations.points[:, :IBUG_POINTS].astype(np.float64),
     )
-    return smooth_performance(raw, quality)
+    return smooth_performance(raw, settings)
 
 
-def without_rest(weights: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Shape weights (T, 52) at times (T,) s, without what a clip's face never loses."""
+def _rest(weights: np.ndarray, observations: Observations, neutral: int | None) -> np.ndarray:
+    """(52,) what the network says of the face at rest, from its weights in the found frames."""
+    found = observations.found
+    if neutral is None:
+        return usual_rest(weights, observations.time[found])
+    frames = observations.frame[found]
+    if neutral not in frames:
+        raise UsageError(f"Frame {neutral} cannot be the neutral one: it shows no face.")
+    near = np.abs(np.arange(len(frames)) - np.searchsorted(frames, neutral)) <= NEUTRAL_FRAMES
+    return np.minimum(np.median(weights[near], axis=0), LARGEST_CHOSEN_REST)
+
+
+def usual_rest(weights: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """(52,) what shape weights (T, 52) at times (T,) s never lose; nothing in a short clip."""
     if len(time) < 2 or time[-1] - time[0] < REST_SECONDS:
-        return weights
-    rest = np.minimum(np.quantile(weights, REST_QUANTILE, axis=0), LARGEST_REST)
-    return np.maximum(weights - rest, 0.0)
+        return np.zeros(weights.shape[1])
+    return np.minimum(np.quantile(weights, REST_QUANTILE, axis=0), LARGEST_REST)
 
 
-def smooth_performance(raw: Performance, quality: Quality) -> Performance:
+def without_rest(weights: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Shape weights (T, 52) such that the rest (52,) becomes 0 and what was full stays full."""
+    return np.maximum(weights - rest, 0.0) / (1.0 - rest)
+
+
+def smooth_performance(raw: Performance, settings: Settings) -> Performance:
     """The performance with all its channels smoothed and its gaps filled; ``weights_raw`` stays."""
-    motion = Motion(raw.time, raw.found, raw.confidence, quality)
+    motion = Motion(raw.time, raw.found, raw.confidence, settings)
     gaze = motion.gaze(raw.gaze, raw.weights_raw)
     weights = motion.weights(raw.weights_raw)
     weights[:, LOOKS] = look_weights(gaze)[:, LOOKS]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -12,16 +11,10 @@ from scipy.spatial.transform import Rotation
 from inference.gaps import Stretch, fade_between, hold_between, stretches
 from inference.smooth import Noise, OneEuro, smooth
 from inference.solve.pose import Pose
+from inference.solve.settings import Quality, Settings
 from models.head import SHAPE_NAMES
 
 Fill = Callable[[np.ndarray, list[Stretch], np.ndarray], np.ndarray]
-
-
-class Quality(Enum):
-    """LIVE looks only back, as if frames arrived one by one; TAKE looks at the whole clip."""
-
-    LIVE = "live"
-    TAKE = "take"
 
 
 BLINKS = np.array([SHAPE_NAMES.index("eyeBlinkLeft"), SHAPE_NAMES.index("eyeBlinkRight")])
@@ -55,16 +48,16 @@ class Motion:
         time: (T,) seconds.
         found: (T,) bool.
         confidence: (T,) 0 to 1.
-        quality: how.
+        settings: how.
     """
 
     def __init__(
-        self, time: np.ndarray, found: np.ndarray, confidence: np.ndarray, quality: Quality
+        self, time: np.ndarray, found: np.ndarray, confidence: np.ndarray, settings: Settings
     ) -> None:
         self._time = time
         self._found = found
         self._confidence = np.where(found, confidence, 0.0).astype(np.float64)
-        self._quality = quality
+        self._settings = settings
         self._parts = stretches(found, time)
 
     def weights(self, raw: np.ndarray) -> np.ndarray:
@@ -93,7 +86,7 @@ class Motion:
         known least, does not shake the picture.
         """
         rotations = Rotation.from_matrix(raw.rotation[self._found])
-        live = self._quality is Quality.LIVE
+        live = self._settings.quality is Quality.LIVE
         middle = rotations[0] if live else rotations.mean()
         turn = self._spread((middle.inv() * rotations).as_rotvec())
         turn = self._channels(turn, self._confidence, ANGLE_NOISE, ANGLE_FILTER, hold_between)
@@ -135,10 +128,10 @@ class Motion:
         smoothed = np.zeros_like(values)
         for part in self._parts:
             rows = part.slice
-            if self._quality is Quality.LIVE:
+            if self._settings.quality is Quality.LIVE:
                 smoothed[rows] = live_filter(values[rows], self._found[rows], self._time[rows])
             else:
                 smoothed[rows] = smooth(
-                    values[rows], certainty[rows], self._time[rows], noise
+                    values[rows], certainty[rows], self._time[rows], noise, self._settings.smoothing
                 )
         return fill(smoothed, self._parts, self._time)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from inference.errors import NoFaceError
-from inference.solve import Camera, Quality, solve_clip
-from inference.solve.clip import without_rest
+from inference.errors import NoFaceError, UsageError
+from inference.solve import Camera, Quality, Settings, solve_clip
+from inference.solve.clip import usual_rest, without_rest
 from inference.solve.evidence import gather
 from inference.solve.expression import EXPRESSION_SIGMA, fit_expression, frame_jacobian
 from inference.solve.identity import identity_jacobian, mean_identity
@@ -216,7 +216,7 @@ def test_clip_that_begins_and_ends_without_a_face():
 @pytest.mark.parametrize("quality", Quality)
 def test_shortest_clips(frames, quality):
     clip = make_clip(frames=frames)
-    performance = solve_clip(clip.observations, quality)
+    performance = solve_clip(clip.observations, Settings(quality))
     assert turn_between(performance.pose.rotation, clip.pose.rotation).max() < 3.0
     assert performance.weights.shape == (frames, 52)
 
@@ -238,8 +238,8 @@ def test_live_quality_looks_only_back():
     gaze = clip.observations.gaze.copy()
     gaze[40:] += 0.3
     later = type(clip.observations)(**dict(vars(clip.observations), gaze=gaze))
-    first = solve_clip(clip.observations, Quality.LIVE)
-    second = solve_clip(later, Quality.LIVE)
+    live = Settings(Quality.LIVE)
+    first, second = (solve_clip(seen, live) for seen in (clip.observations, later))
     assert np.allclose(first.gaze[:40], second.gaze[:40])
     assert not np.allclose(first.gaze[40:], second.gaze[40:])
 
@@ -268,8 +268,29 @@ def test_what_a_face_never_loses_is_not_expression():
     weights[:, 5] = 0.6  # held: more than anybody's looks
     weights[20:30, 7] = 0.9  # comes and goes
     time = np.arange(60) / 30
-    left = without_rest(weights, time)
+    left = without_rest(weights, usual_rest(weights, time))
     assert left[:, 3].max() == 0
-    assert np.allclose(left[:, 5], 0.3)
+    assert np.allclose(left[:, 5], 0.3 / 0.7)
     assert np.array_equal(left[:, 7], weights[:, 7])
-    assert np.array_equal(without_rest(weights[:10], time[:10]), weights[:10]), "too short to say"
+    assert not usual_rest(weights[:10], time[:10]).any(), "too short to say"
+    assert without_rest(np.ones((1, 52)), np.full(52, 0.3)).min() == 1, "full stays full"
+
+
+def test_the_chosen_frame_is_neutral():
+    clip = make_clip(frames=60)
+    smile = SHAPE_NAMES.index("mouthSmileLeft")
+    expression = clip.observations.expression.copy()
+    expression[:, smile] = np.linspace(0.2, 0.8, 60)
+    seen = replace(clip.observations, expression=expression, frame=100 + np.arange(60))
+    chosen = solve_clip(seen, Settings(neutral=130)).weights[:, smile]
+    assert chosen[30] < solve_clip(seen).weights[30, smile] - 0.1
+    with pytest.raises(UsageError, match="Frame 30 "):
+        solve_clip(seen, Settings(neutral=30))
+
+
+def test_smoothing_is_as_strong_as_asked():
+    clip = make_clip(frames=60, point_noise=1.0, weight_noise=0.05)
+    raw, weak, strong = (solve_clip(clip.observations, Settings(smoothing=s)) for s in (0, 0.3, 1))
+    assert np.allclose(raw.weights[:, JAW], raw.weights_raw[:, JAW])
+    unrest = [np.abs(np.diff(p.weights, 2, axis=0)).mean() for p in (raw, weak, strong)]
+    assert unrest[0] > 1.2 * unrest[1] > 1.2 * 1.5 * unrest[2]

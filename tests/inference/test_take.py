@@ -9,6 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import blender_addon.take
+import inference.__main__ as program
 from inference.errors import OutputError, TakeError
 from inference.footage import Footage, FrameRange
 from inference.inspect import describe_take, in_words
@@ -62,6 +63,32 @@ def test_the_add_on_reads_what_the_runner_wrote(tmp_path, performance):
     assert header.corrective_names == CORRECTIVE_NAMES
     assert take.correctives.shape == (len(CORRECTIVE_NAMES), len(head.mean), 3)
     assert np.allclose(take.corrective_weights, corrective_weights(take.weights), atol=1e-6)
+
+
+def test_a_take_can_be_solved_again(tmp_path):
+    clip = make_clip(frames=40, point_noise=0.5)
+    first, second = tmp_path / "first.mien.npz", tmp_path / "second.mien.npz"
+    write_take(first, solve_clip(clip.observations), origin_of(first), clip.observations)
+    assert program.main(["solve", str(first), "-o", str(second)]) == 0
+    (header, one), (again, two) = read_take(first), read_take(second)
+    assert np.abs(one["weights"] - two["weights"]).max() < 2e-3, "points are stored rounded"
+    assert again["source"] == header["source"] and again["settings"]["smoothing"] == 1.0
+    assert program.main(["solve", str(second), "-o", str(second), "--smoothing", "0"]) == 0
+    _, rough = read_take(second)
+    assert np.abs(np.diff(rough["weights"], 3, axis=0)).mean() > np.abs(np.diff(one["weights"], 3, axis=0)).mean()
+    assert blender_addon.take.read_take(second).header.settings["smoothing"] == 0
+
+
+def test_what_cannot_be_solved_again_says_why(tmp_path, performance, capsys):
+    take, output = tmp_path / "take.mien.npz", tmp_path / "other.mien.npz"
+    write_take(take, performance, origin_of(take))
+    assert program.main(["solve", str(take), "-o", str(output)]) == 3
+    assert "capture the footage again" in capsys.readouterr().err
+    clip = make_clip(frames=10)
+    write_take(take, solve_clip(clip.observations), origin_of(take), clip.observations)
+    assert program.main(["solve", str(take), "-o", str(output), "--neutral", "99"]) == 2
+    assert "Frame 99" in capsys.readouterr().err
+    assert not output.exists()
 
 
 def test_the_takes_own_numbers_put_the_head_on_the_picture(tmp_path, performance):
