@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a slider of the head, such as mien_age=0.6, or a colour: mien_iris_colour=0.1,0.2,0.3",
+        help="a slider of the head: mien_age=0.6, or for a colour mien_iris_colour=0.1,0.2,0.3",
     )
     return parser
 

@@ -56,7 +56,9 @@ def read_poses(path: Path) -> Poses:
     rest = mean_at_rest()
     try:
         with np.load(path, allow_pickle=False) as file:
-            poses = Poses(*(np.asarray(file[name], float) for name in ("identity", "weights", "gaze")))
+            poses = Poses(
+                *(np.asarray(file[name], float) for name in ("identity", "weights", "gaze"))
+            )
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise FootageError(f"{path} does not hold identity, weights and gaze.") from error
     frames = len(poses.weights) if poses.weights.ndim else 0
@@ -79,9 +81,7 @@ def write_head(path: Path, poses: Poses) -> None:
     """
     frames = len(poses.weights)
     index = np.arange(frames)
-    pose = Pose(
-        np.tile(FACING_THE_LENS, (frames, 1, 1)), np.tile(POSITION, (frames, 1))
-    )
+    pose = Pose(np.tile(FACING_THE_LENS, (frames, 1, 1)), np.tile(POSITION, (frames, 1)))
     performance = Performance(
         identity=poses.identity,
         camera=Camera(FOCAL, np.full(2, (PICTURE_SIZE - 1) / 2)),

@@ -20,7 +20,9 @@ import numpy as np
 from .head import SHAPE_NAMES, load_head, look_weights
 
 ROOT = Path(__file__).resolve().parents[1]
-BLENDER_PYTHON = ROOT / ".venv-blender" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+BLENDER_PYTHON = (
+    ROOT / ".venv-blender" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+)
 DEFAULT_OUTPUT = ROOT / "docs/head_sheet.jpg"
 
 SEED = 4
@@ -33,7 +35,7 @@ TITLE_COLOUR, BACKGROUND = (225, 225, 225), (45, 45, 45)
 
 @dataclass(frozen=True)
 class Expression:
-    """A column: shape weights (without a side they hold for both), and yaw and pitch in radians."""
+    """A column: shape weights, for both sides where a name has none; yaw and pitch in radians."""
 
     name: str
     weights: dict[str, float]
@@ -91,7 +93,9 @@ ROWS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `head-sheet`."""
-    parser.add_argument("-o", "--output", type=Path, default=DEFAULT_OUTPUT, help="the JPEG to write")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=DEFAULT_OUTPUT, help="the JPEG to write"
+    )
     parser.add_argument("--samples", type=int, default=SAMPLES, help="rays a pixel")
     parser.add_argument("--rows", type=int, default=len(ROWS), help="only the first so many people")
 
@@ -155,6 +159,13 @@ def _titles() -> np.ndarray:
     for column, expression in enumerate(EXPRESSIONS):
         place = (column * CELL[0] + 6, TITLE_HEIGHT - 5)
         cv2.putText(
-            strip, expression.name, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, TITLE_COLOUR, 1, cv2.LINE_AA
+            strip,
+            expression.name,
+            place,
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.42,
+            TITLE_COLOUR,
+            1,
+            cv2.LINE_AA,
         )
     return strip

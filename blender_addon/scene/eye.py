@@ -80,7 +80,9 @@ def draw(graph: Graph):
     colour = graph.mix(within, _white(graph, direction, radius, rim), colour)
 
     bowl = graph.product(graph.math("POWER", graph.math("DIVIDE", radius, rim), 2.0), IRIS_BOWL)
-    height = graph.product(within, graph.sum(graph.product(bowl, -1.0), graph.product(fibres, 0.0003)))
+    height = graph.product(
+        within, graph.sum(graph.product(bowl, -1.0), graph.product(fibres, 0.0003))
+    )
     surface = graph.surface(
         {
             "Base Color": colour,
@@ -115,6 +117,8 @@ def _iris(graph: Graph, radius, fibres, pupil: float, rim: float):
 
 def _white(graph: Graph, direction, radius, rim: float):
     threads = graph.noise(direction, 7.0, 5.0)
-    thread = graph.ramped(graph.math("ABSOLUTE", graph.math("SUBTRACT", threads, 0.5)), 0.0, 0.03, 1.0, 0.0)
+    thread = graph.ramped(
+        graph.math("ABSOLUTE", graph.math("SUBTRACT", threads, 0.5)), 0.0, 0.03, 1.0, 0.0
+    )
     away = graph.ramped(radius, rim * 1.3, 0.95, 0.05, 0.5)
     return graph.mix(graph.product(thread, away), WHITE, VEIN)

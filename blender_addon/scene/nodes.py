@@ -40,7 +40,9 @@ class Graph:
             socket.default_value = value
 
     def math(self, operation: str, first: Input, second: Input = 0.0, clamp: bool = False):
-        return self.node("Math", {0: first, 1: second}, operation=operation, use_clamp=clamp).outputs[0]
+        return self.node(
+            "Math", {0: first, 1: second}, operation=operation, use_clamp=clamp
+        ).outputs[0]
 
     def product(self, *factors: Input):
         """Of all factors."""

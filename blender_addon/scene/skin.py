@@ -143,7 +143,10 @@ def _roughness(graph: Graph, lips, stubble, uneven):
     uneven = graph.math("SUBTRACT", uneven, 0.5)
     age = graph.number(sliders.AGE.name)
     skin = graph.sum(
-        ROUGHNESS, graph.product(uneven, 0.22), graph.product(age, 0.08), graph.product(stubble, 0.2)
+        ROUGHNESS,
+        graph.product(uneven, 0.22),
+        graph.product(age, 0.08),
+        graph.product(stubble, 0.2),
     )
     return graph.sum(skin, graph.product(lips, LIP_ROUGHNESS - ROUGHNESS))
 

@@ -26,7 +26,10 @@ class Slider:
 
 SKIN_TONE = Slider("mien_skin_tone", "Skin Tone", 0.28, "From very light to very dark skin")
 AGE = Slider(
-    "mien_age", "Age", 0.25, "How worn the skin is: lines on the forehead and beside the eyes, spots"
+    "mien_age",
+    "Age",
+    0.25,
+    "How worn the skin is: lines on the forehead and beside the eyes, spots",
 )
 STUBBLE = Slider("mien_stubble", "Stubble", 0.0, "From clean shaven to a dense shadow of a beard")
 HAIR = Slider(

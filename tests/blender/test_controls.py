@@ -118,15 +118,19 @@ def test_limits_hold_the_hand(posable):
                 update()
                 turn = shown_bone(posable.rig, name)
                 parent = shown_bone(posable.rig, bone.parent.name) if bone.parent else None
-                local = turn.bone.convert_local_to_pose(
-                    turn.matrix,
-                    turn.bone.matrix_local,
-                    parent_matrix=parent.matrix if parent else turn.bone.matrix_local,
-                    parent_matrix_local=(
-                        parent.bone.matrix_local if parent else turn.bone.matrix_local
-                    ),
-                    invert=True,
-                ) if parent else turn.bone.matrix_local.inverted() @ turn.matrix
+                local = (
+                    turn.bone.convert_local_to_pose(
+                        turn.matrix,
+                        turn.bone.matrix_local,
+                        parent_matrix=parent.matrix if parent else turn.bone.matrix_local,
+                        parent_matrix_local=(
+                            parent.bone.matrix_local if parent else turn.bone.matrix_local
+                        ),
+                        invert=True,
+                    )
+                    if parent
+                    else turn.bone.matrix_local.inverted() @ turn.matrix
+                )
                 shown = local.to_euler()[axis]
                 if name == "jaw" and axis == 0 and sign > 0:
                     continue  # the next test's

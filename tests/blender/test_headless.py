@@ -131,9 +131,18 @@ def test_a_picture_of_every_frame(take_file, tmp_path, capsys):
 
     folder = tmp_path / "pictures"
     arguments = [str(take_file), "--pictures", str(folder), "--size", "24", "20", "--samples", "1"]
-    looks = ["--look", "mien_age=0.75", "--look", "mien_iris_colour=0.1,0.2,0.3", "--look", "tail=1"]
+    looks = [
+        "--look",
+        "mien_age=0.75",
+        "--look",
+        "mien_iris_colour=0.1,0.2,0.3",
+        "--look",
+        "tail=1",
+    ]
     assert headless.main([*arguments, *looks]) == 0
-    assert [file.name for file in sorted(folder.iterdir())] == [f"{n:06d}.png" for n in range(1, 25)]
+    assert [file.name for file in sorted(folder.iterdir())] == [
+        f"{n:06d}.png" for n in range(1, 25)
+    ]
     assert tuple(bpy.data.images.load(str(folder / "000003.png")).size) == (24, 20)
     head = bpy.data.objects["nod head"]
     assert head["mien_age"] == 0.75 and head["mien_subsurface"] == 1.0
@@ -169,9 +178,7 @@ def test_panels_have_the_footages_shape_in_even_numbers(take_file):
         ["TAKE", "--pictures", "a", "--samples", "0"],
     ],
 )
-def test_bad_arguments_leave_nothing_behind(
-    arguments, take_file, tmp_path, monkeypatch, capsys
-):
+def test_bad_arguments_leave_nothing_behind(arguments, take_file, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     given = [str(take_file) if word == "TAKE" else word for word in arguments]
     assert headless.main(given) == headless.EXIT_BAD_INPUT

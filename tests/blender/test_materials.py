@@ -65,7 +65,9 @@ def set_slider(head, slider, value) -> None:
 
 def region(picture, place) -> np.ndarray:
     row, column, reach = (int(SIZE * part) for part in place)
-    return picture[row - reach // 2 : row + reach // 2 + 1, column - reach // 2 : column + reach // 2 + 1]
+    return picture[
+        row - reach // 2 : row + reach // 2 + 1, column - reach // 2 : column + reach // 2 + 1
+    ]
 
 
 def test_skin_tone_changes_the_skin_at_once(head, draw):
@@ -81,7 +83,9 @@ def test_stubble_darkens_the_chin_alone(head, draw):
     set_slider(head, STUBBLE, 1.0)
     bearded = draw()
     assert region(bearded, CHIN).mean() < 0.85 * region(bare, CHIN).mean()
-    assert region(bearded, FOREHEAD).mean() == pytest.approx(region(bare, FOREHEAD).mean(), rel=0.02)
+    assert region(bearded, FOREHEAD).mean() == pytest.approx(
+        region(bare, FOREHEAD).mean(), rel=0.02
+    )
 
 
 def test_the_iris_has_its_colour(head, draw):
