@@ -55,12 +55,13 @@ WEIGHTS = ROOT / "models/weights/mien.onnx"
 # serve training, which import what the runner's environment does not have.
 LEFTOVERS = ("__pycache__", "*.py[cod]", ".*")
 HEAD_WORKSHOP = (
+    "basis.py",
     "build.py",
+    "crop.py",
     "identity.py",
     "landmarks.py",
+    "parts",
     "source.py",
-    "topology.py",
-    "torch.py",
 )
 
 # Libraries Blender opens on Linux, and the Debian and Ubuntu package of each. A wheel cannot bring

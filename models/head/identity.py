@@ -34,11 +34,19 @@ POSE_LIKE = re.compile(r"^(head-trans|neck-trans|head-angle|neck-scale|measure-n
 class People:
     """A generator of identities as vertex positions."""
 
-    def __init__(self, data: AnnyData, vertices: np.ndarray):
-        """vertices: those of the base mesh to keep."""
+    def __init__(self, data: AnnyData, vertices: np.ndarray,
+                 without: frozenset[str] = frozenset(), spread: float = 1.0):  # fmt: skip
+        """vertices: those of the base mesh to keep; without: families of detail axes that stay at
+        rest; spread: factor of all detail."""
         self.base = data.base_mesh().positions[vertices]
         self._macro = _macro_targets(data, vertices)
         self._axes, self._deltas = _detail_axes(data, vertices)
+        self._without, self._spread = without, spread
+
+    @property
+    def families(self) -> list[str]:
+        """Names of the detail axes; the two sides of a pair share one."""
+        return sorted({axis[0] for axis in self._axes})
 
     def sample(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """(count, V, 3) dm."""
@@ -77,11 +85,13 @@ class People:
             if family not in shared:
                 shared[family] = rng.normal(0, sigma)
             value = shared[family] + (rng.normal(0, SIDE_SIGMA) if family.startswith("*") else 0)
+            if family in self._without:
+                continue
             if value >= 0 or negative is None:
                 weights[positive] = abs(value)
             else:
                 weights[negative] = -value
-        return weights
+        return weights * self._spread
 
 
 def _interpolate(value: float, stops: tuple, names: tuple) -> dict[str, float]:

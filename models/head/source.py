@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 BASE_VERTICES = 19158
+METRES_PER_UNIT = 0.1
 
 
 @dataclass(frozen=True)

@@ -277,7 +277,7 @@ def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, har
         occlusion = 0.95 - 0.6 * np.exp(-lid_rows * z / lens[0] / LID_SHADOW)
         shine, power = 2.5, 300.0
     elif kind == CAVITY or kind == TEETH:
-        _mouth(value, look, kind == TEETH, colour)
+        _mouth(look, kind == TEETH, colour)
         inward = max(0.0, LIPS_FRONT - value[REST + 2])
         occlusion = look[2, 3] * np.exp(-inward / MOUTH_DEPTH)
         shine, power = 1.2, 60.0
@@ -350,21 +350,13 @@ def _eye(value, look, colour):
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _mouth(value, look, teeth, colour):
-    """Teeth with gaps and gums, or wet flesh."""
-    colour[0], colour[1], colour[2] = 0.42, 0.13, 0.12
-    if not teeth:
-        return
-    height = value[REST + 1]
-    # Upper teeth end at -0.0656, lower ones begin at -0.061; gums start about 10 mm from the edge.
-    if height > -0.052 or height < -0.075:
-        colour[0], colour[1], colour[2] = 0.50, 0.20, 0.19
-        return
-    around = np.arctan2(value[REST], value[REST + 2] + 0.022) / 0.21
-    gap = abs(around - np.floor(around) - 0.5)
-    tone = 1.0 - 0.45 * min(max((gap - 0.42) * 14, 0.0), 1.0)
-    for k in range(3):
-        colour[k] = look[2, k] * tone
+def _mouth(look, teeth, colour):
+    """Teeth, or wet flesh."""
+    if teeth:
+        for k in range(3):
+            colour[k] = look[2, k]
+    else:
+        colour[0], colour[1], colour[2] = 0.42, 0.13, 0.12
 
 
 @cache

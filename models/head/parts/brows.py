@@ -44,7 +44,7 @@ def make_brows(body: Body) -> list[Part]:
     quads = np.concatenate([strip + 2 * ROWS * index for index in range(CARDS)])
     uv = np.concatenate([(card + [index, 0.0]) / [CARDS, 1.0] for index in range(CARDS)])
     form = Form.both_sides(positions, quads, uv)
-    both = foothold.both_sides(body.mirror)
+    both = foothold.both_sides(body.crop.mirror)
     return [Part.following(body, form, "brows", both.operator(len(body.mean)),
                            both.at(body.skin_weight), anchor=both.nearest_vertex)]  # fmt: skip
 
@@ -75,10 +75,10 @@ def _card(rng: np.random.Generator, index: int) -> np.ndarray:
 
 def _forehead(body: Body) -> np.ndarray:
     """Triangles (T,3) of the skin around the left brow."""
-    chosen = np.isin(body.group, group_numbers("skin", "eyelids"))
-    centre = body.mean[body.quads].mean(axis=1)
+    chosen = np.isin(body.crop.group, group_numbers("skin", "eyelids"))
+    centre = body.mean[body.crop.quads].mean(axis=1)
     near = np.abs(centre[:, 1] - LINE_Y[2]) < SEARCH_HEIGHT
-    quads = body.quads[chosen & near & (centre[:, 2] > SEARCH_BACK) & (centre[:, 0] > -SEARCH_ACROSS)]
+    quads = body.crop.quads[chosen & near & (centre[:, 2] > SEARCH_BACK) & (centre[:, 0] > -SEARCH_ACROSS)]
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 

@@ -45,7 +45,7 @@ def make_collar(body: Body) -> list[Part]:
 
 def _from_corner(body: Body) -> np.ndarray:
     """The collar from the right end of its front side to the character's left, and round."""
-    loop = body.collar
+    loop = body.crop.collar
     x, z = body.mean[loop, 0], body.mean[loop, 2]
     front = int(np.where(np.abs(x) < 1e-5, z, -np.inf).argmax())
     loop = np.roll(loop, -front)

@@ -6,13 +6,13 @@ import numpy as np
 from .arch import ARCHES, MILLIMETRE, Arch, Place, follower, jaw_movement, places
 from .part import REFLECTION, Body, Form, Part, hung_on, strip_quads
 
-# The strip's profile from the lips' side over the ridge to the tongue's: height in crowns above
-# the neck, then how far out as a share of the crown's depth, then mm added to that.
-AT_TOOTH = ((-0.85, 0.50, 0.2), (-0.35, 0.50, 0.8), (0.06, 0.50, 0.35), (0.10, 0.0, 0.0),
-            (0.04, -0.50, -0.4), (-0.70, -0.50, -1.6))  # fmt: skip
+# The strip's profile from the lips' side over the ridge to the tongue's: height above the neck in
+# crowns and, added to that, in mm; how far out as a share of the crown's depth and, added, in mm.
+AT_TOOTH = ((0.0, -8.0, 0.50, 0.2), (0.0, -3.5, 0.50, 0.8), (0.06, 0.0, 0.50, 0.35),
+            (0.10, 0.0, 0.0, 0.0), (0.04, 0.0, -0.50, -0.4), (0.0, -6.5, -0.50, -1.6))  # fmt: skip
 # Between two teeth: the gum's point fills the gap.
-BETWEEN = ((-0.85, 0.50, -0.1), (-0.35, 0.50, 0.3), (0.14, 0.44, -0.2), (0.34, 0.12, 0.0),
-           (0.12, -0.46, 0.0), (-0.70, -0.50, -1.4))  # fmt: skip
+BETWEEN = ((0.0, -8.0, 0.50, -0.1), (0.0, -3.5, 0.50, 0.3), (0.08, 0.0, 0.44, -0.2),
+           (0.24, 0.0, 0.12, 0.0), (0.08, 0.0, -0.46, 0.0), (0.0, -6.5, -0.50, -1.4))  # fmt: skip
 ROWS = len(AT_TOOTH)
 MARGIN = 0.04  # of the UV square, left and right of the strip
 # Where the corners of the quads that close an end lie in their sliver of UV.
@@ -76,5 +76,8 @@ def _between(crown: Place, side: float) -> np.ndarray:
 
 
 def _profile(crown: Place, along: float, profile) -> np.ndarray:
-    return np.array([crown.at(along, share * crown.crown.depth + more, height)
-                     for height, share, more in profile])  # fmt: skip
+    size = crown.crown
+    return np.array([
+        crown.at(along, share * size.depth + out, height + rise / size.height)
+        for height, rise, share, out in profile
+    ])

@@ -58,7 +58,7 @@ def make_lashes(body: Body) -> list[Part]:
         count += ROWS * len(loop)
     root, offset = np.concatenate(roots), np.concatenate(offsets)
     form = Form.both_sides(body.mean[root] + offset, np.concatenate(quads), np.concatenate(uv))
-    anchor = np.concatenate([root, body.mirror[root]])
+    anchor = np.concatenate([root, body.crop.mirror[root]])
     operator = csr_matrix((np.ones(len(anchor)), (np.arange(len(anchor)), anchor)),
                           shape=(len(anchor), len(body.mean)))  # fmt: skip
     left = _shapes(body, root, offset)
@@ -68,7 +68,7 @@ def make_lashes(body: Body) -> list[Part]:
 
 def _lid(body: Body, upper: bool) -> np.ndarray:
     """Vertices of the left eye's upper or lower lid margin, from the inner corner outwards."""
-    loop = body.margin[0]
+    loop = body.margin
     x, y = body.mean[loop, 0], body.mean[loop, 1]
     loop = np.roll(loop, -int(x.argmin()))
     split = int(body.mean[loop, 0].argmax())

@@ -8,49 +8,34 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from ..crop import Crop
 from ..names import BONE_NAMES, SHAPE_NAMES, group_numbers, mirrored_name
-from ..topology import Topology
 
-BONES_PER_VERTEX = 4
 REFLECTION = np.array([-1.0, 1.0, 1.0])
 SHAPE_PARTNER = [SHAPE_NAMES.index(mirrored_name(name)) for name in SHAPE_NAMES]
 
 
 @dataclass(frozen=True)
 class Body:
-    """Skin and helper strips of the base mesh: V vertices in head space, F quads, K components.
+    """Skin and helper strips of the base mesh: V vertices in head space, K components.
 
-    mean (V,3) m; identity_basis (K,V,3); signs (K,) of the mirrored components; shapes (52,V,3);
-    quads (F,4); uv (F,4,2); group (F,) uint8; mirror (V,); skin_weight (V,5) of all bones;
-    bone_mean (5,3) and bone_basis (K,5,3): heads of the bones; eye_radius_mean (2,) and
-    eye_radius_basis (K,2): spheres through the eyes' helpers; margin: the loops (N,) on the front
-    edge of the lids, left and right, mirror images vertex by vertex; collar (N,): the loop where
-    the neck ends.
+    crop: their quads, groups and mirror table; mean (V,3) m; identity_basis (K,V,3); signs (K,) of
+    the mirrored components; shapes (52,V,3); skin_weight (V,5) of all bones; bone_mean (5,3) and
+    bone_basis (K,5,3): heads of the bones; eye_radius_mean (2,) and eye_radius_basis (K,2): spheres
+    through the eyes' helpers; margin (N,): the loop on the front edge of the left eye's lids.
     """
 
+    crop: Crop
     mean: np.ndarray
     identity_basis: np.ndarray
     signs: np.ndarray
     shapes: np.ndarray
-    quads: np.ndarray
-    uv: np.ndarray
-    group: np.ndarray
-    mirror: np.ndarray
     skin_weight: np.ndarray
     bone_mean: np.ndarray
     bone_basis: np.ndarray
     eye_radius_mean: np.ndarray
     eye_radius_basis: np.ndarray
-    margin: tuple[np.ndarray, np.ndarray]
-    collar: np.ndarray
-
-    def group_vertices(self, *names: str) -> np.ndarray:
-        """Sorted vertices of the quads of some groups."""
-        return np.unique(self.quads[np.isin(self.group, group_numbers(*names))])
-
-    def topology(self, *names: str) -> Topology:
-        """Neighbourhood within some groups."""
-        return Topology(self.quads[np.isin(self.group, group_numbers(*names))])
+    margin: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -82,8 +67,8 @@ class Form:
 class Part:
     """Form and movement of one or more groups of quads.
 
-    mean, identity_basis, shapes, quads, uv, group, mirror as in Body, for the part's own vertices
-    (N) and quads; skin_weight (N,5); anchor (N,): the vertex of the body that a
+    mean, identity_basis, shapes, quads, uv, group, mirror as in Body and Crop, for the part's own
+    vertices (N) and quads, where -1 - v stands for vertex v of the body; skin_weight (N,5); anchor (N,): the vertex of the body that a
     vertex hangs on, -1 where there is none.
     """
 

@@ -10,13 +10,13 @@ from .part import Body, Form, Part, hung_on
 GRID = [(along, out) for out in (-1, 0, 1) for along in (-1, 0, 1)]
 RIM = (0, 1, 2, 5, 8, 7, 6, 3)
 CAP_QUADS = ((0, 1, 4, 3), (1, 2, 5, 4), (3, 4, 7, 6), (4, 5, 8, 7))
-ROUNDING = {"incisor": 0.93, "canine": 0.88, "premolar": 0.82, "molar": 0.86}  # of a ring's corners
+ROUNDING = {"incisor": 0.97, "canine": 0.90, "premolar": 0.82, "molar": 0.86}  # of a ring's corners
 ROOT_ROUNDING = 0.78  # of those of the two rings nearest the root, which the gum surrounds
 
 # Rings from root to cap: height; width and depth as shares of the crown's; and how far the ring's
 # middle lies outwards, as a share of the depth.
 RINGS = {
-    "incisor": ((-0.30, 0.68, 0.92, -0.02), (0.20, 0.88, 0.98, 0.02), (0.66, 1.03, 0.56, 0.17)),
+    "incisor": ((-0.30, 0.68, 0.92, -0.02), (0.20, 0.90, 0.98, 0.02), (0.66, 1.06, 0.56, 0.17)),
     "canine": ((-0.30, 0.70, 0.92, -0.02), (0.20, 0.88, 1.00, 0.02), (0.62, 1.05, 0.66, 0.14)),
     "premolar": ((-0.35, 0.72, 0.84, 0.0), (0.15, 0.90, 0.96, 0.0), (0.60, 1.06, 0.98, 0.0)),
     "molar": ((-0.35, 0.78, 0.84, 0.0), (0.15, 0.94, 0.96, 0.0), (0.60, 1.05, 0.99, 0.0)),
