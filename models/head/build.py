@@ -53,7 +53,7 @@ SKIN_GROUPS = ("skin", "lips", "eyelids", "ears", "inside_mouth")
 # over the lower by up to 5 mm.
 FULL_BLINK = 0.68
 TONGUE_WIDTH = 0.85  # the base mesh's tongue reaches into the teeth beside it
-NECK_FADE = 0.04  # m below the jaw over which the neck takes hold
+NECK_FADE = 0.04  # m below the jaw's underside over which the neck takes hold
 
 
 def build(data: AnnyData) -> dict[str, np.ndarray]:
@@ -142,7 +142,8 @@ def _shapes(data: AnnyData, crop: Crop) -> np.ndarray:
 def _skin(data: AnnyData, crop: Crop, mean: np.ndarray) -> np.ndarray:
     """Weights (V,5) of the bones, summed from the standard rig's.
 
-    The neck lets go of everything above the jaw, so that the face follows the head exactly.
+    The neck lets go of everything above the jaw's underside, so that the face and its outline
+    follow the head exactly.
     """
     parents = data.rig_parents()
     weights = np.zeros((max(crop.vertices) + 1, len(BONE_NAMES)))
@@ -152,7 +153,7 @@ def _skin(data: AnnyData, crop: Crop, mean: np.ndarray) -> np.ndarray:
         weights[pairs[inside, 0].astype(int), column] += pairs[inside, 1]
     weights = weights[crop.vertices]
     neck, head = BONE_NAMES.index("neck"), BONE_NAMES.index("head")
-    held = weights[:, neck] * np.clip(-height_above_jaw(mean) / NECK_FADE, 0, 1)
+    held = weights[:, neck] * np.clip((JAW_UNDERSIDE - height_above_jaw(mean)) / NECK_FADE, 0, 1)
     weights[:, head] += weights[:, neck] - held
     weights[:, neck] = held
     for eye, name in zip(EYE_BONES, EYES, strict=True):

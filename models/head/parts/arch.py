@@ -25,7 +25,7 @@ MILLIMETRE = 1e-3
 
 @dataclass(frozen=True)
 class Crown:
-    """Size of a crown in mm: along the arch, from neck to edge, from lip to tongue; and its kind."""
+    """Size of a crown, mm: along the arch, from neck to edge, from lip to tongue; and its kind."""
 
     width: float
     height: float
@@ -83,7 +83,7 @@ class Place:
     """Where a crown stands: its middle at the neck's height and its axes, mm.
 
     tangent runs along the arch away from the mid line, out towards the lips, rise from the neck to
-    the edge; scale is that of the crown's width and depth.
+    the edge; width is the crown's, fitted to the arch.
     """
 
     crown: Crown
@@ -94,7 +94,7 @@ class Place:
     width: float
 
     def at(self, along: float, out: float, height: float) -> np.ndarray:
-        """Position (3,) mm: along and out in mm from the middle, height 0 at the neck, 1 at the edge."""
+        """Position (3,) mm: along and out in mm from the middle, height 0 at neck, 1 at edge."""
         return (self.neck + along * self.tangent + out * self.out
                 + height * self.crown.height * self.rise)  # fmt: skip
 

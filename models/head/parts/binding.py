@@ -18,7 +18,7 @@ class Foothold:
 
     @staticmethod
     def under(points: np.ndarray, triangles: np.ndarray, positions: np.ndarray) -> Foothold:
-        """Where lines along -z through points (N,2) first meet triangles (T,3) of positions (V,3)."""
+        """Where lines along -z through points (N,2) first meet triangles (T,3)."""
         corner = positions[triangles]
         a, b, c = corner.transpose(1, 0, 2)[..., :2]
         area = _cross(b - a, c - a)

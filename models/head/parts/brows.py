@@ -50,9 +50,9 @@ def make_brows(body: Body) -> list[Part]:
 
 
 def _card(rng: np.random.Generator, index: int) -> np.ndarray:
-    """(2*ROWS,2) x, y m of one card, pairs from root to tip, right edge first as one looks at it."""
-    # Low-discrepancy places, so that the tufts cover the band evenly.
+    """(2*ROWS,2) x, y m of one card: pairs from root to tip."""
     place = (index + 0.5) / CARDS + rng.uniform(-0.3, 0.3) / CARDS
+    # Multiples of the golden ratio cover the band's width evenly.
     across = 2 * ((index * 0.618034) % 1.0) - 1
     station = np.linspace(0, 1, len(LINE_X))
     x, y, half, growth, length = (np.interp(place, station, values) for values in
@@ -78,7 +78,8 @@ def _forehead(body: Body) -> np.ndarray:
     chosen = np.isin(body.crop.group, group_numbers("skin", "eyelids"))
     centre = body.mean[body.crop.quads].mean(axis=1)
     near = np.abs(centre[:, 1] - LINE_Y[2]) < SEARCH_HEIGHT
-    quads = body.crop.quads[chosen & near & (centre[:, 2] > SEARCH_BACK) & (centre[:, 0] > -SEARCH_ACROSS)]
+    front = (centre[:, 2] > SEARCH_BACK) & (centre[:, 0] > -SEARCH_ACROSS)
+    quads = body.crop.quads[chosen & near & front]
     return np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Disc:
-    """radius (N,) 0…1, azimuth (N,) rad, quads (F,4) anticlockwise, rim (R,) from azimuth 0 on."""
+    """radius (N,) 0…1, azimuth (N,) rad, quads (F,4) anticlockwise, rim (R,) from azimuth 0."""
 
     radius: np.ndarray
     azimuth: np.ndarray

@@ -63,7 +63,8 @@ def make_lashes(body: Body) -> list[Part]:
                           shape=(len(anchor), len(body.mean)))  # fmt: skip
     left = _shapes(body, root, offset)
     shapes = np.concatenate([left, (left * REFLECTION)[SHAPE_PARTNER]], axis=1)
-    return [Part.following(body, form, "lashes", operator, body.skin_weight[anchor], shapes, anchor)]
+    weight = body.skin_weight[anchor]
+    return [Part.following(body, form, "lashes", operator, weight, shapes, anchor)]
 
 
 def _lid(body: Body, upper: bool) -> np.ndarray:

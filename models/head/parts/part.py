@@ -68,8 +68,8 @@ class Part:
     """Form and movement of one or more groups of quads.
 
     mean, identity_basis, shapes, quads, uv, group, mirror as in Body and Crop, for the part's own
-    vertices (N) and quads, where -1 - v stands for vertex v of the body; skin_weight (N,5); anchor (N,): the vertex of the body that a
-    vertex hangs on, -1 where there is none.
+    vertices (N) and quads, where -1 - v stands for vertex v of the body; skin_weight (N,5);
+    anchor (N,): the vertex of the body that a vertex hangs on, -1 where there is none.
     """
 
     mean: np.ndarray
@@ -104,9 +104,11 @@ class Part:
         basis = self.identity_basis[:, self.mirror] * REFLECTION * body.signs[:, None, None]
         shapes = (self.shapes[:, self.mirror] * REFLECTION)[SHAPE_PARTNER]
         return replace(
-            self, mean=(self.mean + reflected) / 2, identity_basis=(self.identity_basis + basis) / 2,
+            self,
+            mean=(self.mean + reflected) / 2,
+            identity_basis=(self.identity_basis + basis) / 2,
             shapes=(self.shapes + shapes) / 2,
-        )  # fmt: skip
+        )
 
 
 def _apply(operator: csr_matrix, rows: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ def make_teeth(body: Body) -> list[Part]:
 
 
 def _crown(place: Place) -> np.ndarray:
-    """Vertices (33,3) mm of one tooth: the cap's nine, then three rings of eight towards the root."""
+    """Vertices (33,3) mm of one tooth: the cap's nine, then three rings of eight."""
     crown = place.crown
     round_off = ROUNDING[crown.kind]
 
