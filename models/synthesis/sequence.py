@@ -2,7 +2,8 @@
 """Short films of procedural people with the truth of every frame.
 
 Who it is, what is worn, the light and what is behind stay the same from frame to frame; the face
-and the head perform. One camera on a stand or in a hand looks on.
+and the head perform, and the skin creases with the expression. One camera on a stand or in a hand
+looks on.
 """
 
 from __future__ import annotations
@@ -182,6 +183,7 @@ class Cast:
     def at(self, performance: Performance, index: int) -> Scene:
         """The scene of one frame."""
         scene, vertices = self.scene, self.face(performance, index)
+        skin = self.people.painter.creased(scene.skin, performance.weights[index])
         turn, step = performance.rotation[index], performance.translation[index]
         triangles = self.people.head.triangles
         strands = [strand.carried(triangles, scene.vertices, vertices) for strand in scene.strands]
@@ -191,7 +193,7 @@ class Cast:
                   if mesh.label == pool.BACKGROUND else mesh for mesh in scene.meshes]
         return replace(scene, vertices=vertices, view=self.view(performance, index),
                        normals=vertex_normals(vertices, self.people.mesh.smooth_triangles),
-                       strands=strands, meshes=meshes)
+                       skin=skin, strands=strands, meshes=meshes)
 
 
 def _middle_rotation(rng: np.random.Generator) -> np.ndarray:

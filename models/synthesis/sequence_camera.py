@@ -95,9 +95,3 @@ def _stream(container, shape: tuple[int, ...], frame_rate: float) -> av.VideoStr
     # One thread, so that the file is the same each time.
     stream.options = {"crf": str(QUALITY), "preset": "medium", "g": str(GROUP), "threads": "1"}
     return stream
-
-
-def read_film(path: Path) -> list[np.ndarray]:
-    """All frames (H,W,3) uint8 RGB of a video."""
-    with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]

@@ -8,7 +8,7 @@ fixed seed; a person chooses variants and weights, so that a new face costs one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
@@ -47,6 +47,8 @@ LIP_COLOURS = ((178, 92, 88), (150, 40, 48), (196, 60, 80), (120, 40, 50), (205,
 LIPSTICK_PROBABILITY = 0.2
 FRECKLE_PROBABILITY = 0.25
 MAKE_UP_PROBABILITY = 0.2
+FOLDS = ("folds_cheek", "folds_forehead", "folds_glabella", "folds_eye")
+"""Kinds of creases."""
 
 
 def to_linear(srgb: np.ndarray) -> np.ndarray:
@@ -114,12 +116,25 @@ class Skin:
 
     albedo (H,W,4) float32: linear RGB reflectance and, fourth, height for bump shading (mm).
     tone (3,): the plain skin's albedo. roughness: of the specular lobe, 0…1. shine: its strength.
+    layers: what albedo is made of, to make it again with another expression's creases.
     """
 
     albedo: np.ndarray
     tone: np.ndarray
     roughness: float
     shine: float
+    layers: LayerWeights
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """tone_log (3,); index (n,) of layers and amount (n,4) of each; folds: for each kind of crease
+    its layer, its depth without expression, and how much full expression adds."""
+
+    tone_log: np.ndarray
+    index: np.ndarray
+    amount: np.ndarray
+    folds: dict[str, tuple[int, float, float]]
 
 
 class SkinPainter:
@@ -168,13 +183,25 @@ class SkinPainter:
         for layer, density in (beard, scalp):
             if density > 0:
                 weights.append((layer, np.array([*(hair_log - tone_log) * density, 0.2 * density])))
-        self._crease(rng, expression, age, add)
+        layers = LayerWeights(
+            tone_log, np.array([layer for layer, _ in weights], np.int64),
+            np.array([colour for _, colour in weights], np.float32), self._folds(rng, age))
+        return Skin(self._albedo(layers, expression), np.exp(tone_log),
+                    rng.uniform(*ROUGHNESS_RANGE), rng.uniform(*SHINE_RANGE), layers)
 
-        index = np.array([layer for layer, _ in weights], np.int64)
-        amount = np.array([colour for _, colour in weights], np.float32) / 127.0
-        albedo = _compose(self.layers.maps, index, amount, tone_log.astype(np.float32))
-        return Skin(albedo, np.exp(tone_log), rng.uniform(*ROUGHNESS_RANGE),
-                    rng.uniform(*SHINE_RANGE))
+    def creased(self, skin: Skin, expression: np.ndarray) -> Skin:
+        """The same skin with the creases of another expression (52,)."""
+        return replace(skin, albedo=self._albedo(skin.layers, expression))
+
+    def _albedo(self, layers: LayerWeights, expression: np.ndarray) -> np.ndarray:
+        active = crease_activity(expression)
+        index, amount = list(layers.index), list(layers.amount)
+        for kind, (layer, aged, gain) in layers.folds.items():
+            depth = aged + min(active[kind], 1.0) * gain
+            index.append(layer)
+            amount.append(np.array([*(-0.3 * depth * np.array([0.8, 1.0, 1.0])), -0.7 * depth]))
+        return _compose(self.layers.maps, np.array(index, np.int64),
+                        np.array(amount, np.float32) / 127.0, layers.tone_log.astype(np.float32))
 
     def _paint_lips(self, rng, tone_log, paleness, add) -> None:
         """Natural lips are redder than the skin around them; lipstick covers that."""
@@ -185,22 +212,28 @@ class SkinPainter:
             red = np.array([-0.12, -0.55, -0.42]) * (0.4 + 0.6 * paleness)
             add("lips", red * rng.uniform(0.3, 1.1))
 
-    def _crease(self, rng, expression, age, add) -> None:
-        """Wrinkles of age, deepened by the expression that folds them."""
-        weight = dict(zip(SHAPE_NAMES, expression, strict=True))
+    def _folds(self, rng: np.random.Generator, age: float) -> dict[str, tuple[int, float, float]]:
+        """Wrinkles of age, deepened by the expression that folds them, as LayerWeights has them."""
+        folds = {}
+        for kind in FOLDS:
+            aged, gain = age ** 2 * rng.uniform(0.2, 0.9), rng.uniform(0.2, 0.7)
+            folds[kind] = self.layers.pick(kind, rng), aged, gain
+        return folds
 
-        def both(name: str) -> float:
-            return (weight[name + "Left"] + weight[name + "Right"]) / 2
 
-        folds = {
-            "folds_cheek": both("mouthSmile") + 0.5 * both("noseSneer") + 0.3 * both("cheekSquint"),
-            "folds_forehead": max(weight["browInnerUp"], both("browOuterUp")),
-            "folds_glabella": both("browDown"),
-            "folds_eye": 0.7 * both("eyeSquint") + 0.6 * both("cheekSquint"),
-        }
-        for kind, active in folds.items():
-            depth = age ** 2 * rng.uniform(0.2, 0.9) + min(active, 1.0) * rng.uniform(0.2, 0.7)
-            add(kind, -0.3 * depth * np.array([0.8, 1.0, 1.0]), -0.7 * depth)
+def crease_activity(expression: np.ndarray) -> dict[str, float]:
+    """How strongly an expression (52,) folds each kind of crease."""
+    weight = dict(zip(SHAPE_NAMES, expression, strict=True))
+
+    def both(name: str) -> float:
+        return (weight[name + "Left"] + weight[name + "Right"]) / 2
+
+    return {
+        "folds_cheek": both("mouthSmile") + 0.5 * both("noseSneer") + 0.3 * both("cheekSquint"),
+        "folds_forehead": max(weight["browInnerUp"], both("browOuterUp")),
+        "folds_glabella": both("browDown"),
+        "folds_eye": 0.7 * both("eyeSquint") + 0.6 * both("cheekSquint"),
+    }
 
 
 def sample_tone(rng: np.random.Generator) -> np.ndarray:
