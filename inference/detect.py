@@ -19,6 +19,7 @@ import numpy as np
 
 from inference.crop import Crop, rotation_2d
 from inference.face import Face, look
+from inference.mirror import seen_both_ways
 from inference.network import Network
 
 ACCEPT = 0.25
@@ -121,7 +122,7 @@ def find_faces(network: Network, image: np.ndarray) -> list[Face]:
         faces = distinct(faces + examine(network, image, crops))
         if any(is_certain(face, grey.shape) for face in faces):
             break
-    return faces
+    return [seen_both_ways(network, image, face) for face in faces]
 
 
 def find_faces_quickly(network: Network, image: np.ndarray) -> list[Face]:
