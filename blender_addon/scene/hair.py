@@ -19,6 +19,7 @@ class Kind:
     strips: over the whole width of the texture, one for each hair. width: the share of its strip
     that a hair fills at the root. lean: strips that a hair's tip stands aside from its root.
     shortest: of the card's length. lower: how much shorter those of lower lids are.
+    darker: than the slider's colour, 1 being black.
     """
 
     strips: float
@@ -26,12 +27,13 @@ class Kind:
     lean: float
     shortest: float
     lower: float = 0.0
+    darker: float = 0.0
 
 
 # Lashes stand on four ribbons, in turns of an upper and a lower lid; brows on 72 cards, which a
 # hair must not overstep.
 RIBBONS = 4
-LASHES = Kind(strips=RIBBONS * 55, width=0.42, lean=0.9, shortest=0.45, lower=0.4)
+LASHES = Kind(strips=RIBBONS * 55, width=0.42, lean=0.9, shortest=0.45, lower=0.4, darker=0.7)
 BROWS = Kind(strips=72 * 8, width=0.34, lean=0.0, shortest=0.2)
 ROUGHNESS = 0.5
 
@@ -58,4 +60,5 @@ def draw(graph: Graph, kind: Kind):
     thickness = graph.math("MINIMUM", graph.math("MAXIMUM", graph.product(left, 2.0), 0.0), 1.0)
     shows = graph.math("LESS_THAN", aside, graph.product(thickness, kind.width / 2))
     colour = graph.attribute(sliders.HAIR.name, "OBJECT").outputs["Color"]
+    colour = graph.mix(kind.darker, colour, (0.0, 0.0, 0.0))
     return graph.surface({"Base Color": colour, "Roughness": ROUGHNESS, "Alpha": shows})
