@@ -138,38 +138,46 @@ def moving_figures(films):
     """Figures of films whose performers move: a list of Measured -> dictionary."""
     clips = [(film, film.true[film.found], film.taken[film.found]) for film in films]
     sizes = {name: LagAndSize() for name in GROUPS}
+    singles = {name: LagAndSize() for name in SHAPE_NAMES}
     openings = {name: LagAndSize() for name in OPENINGS}
     rough = {"weights": [], "points": []}
-    for _, true, taken in clips:
+    for film, true, taken in clips:
         moving = active(true.weights)
         for name, size in sizes.items():
             chosen = moving & shapes_of(name)
             size.add(taken.weights[:, chosen], true.weights[:, chosen])
+        for index in np.flatnonzero(moving):
+            single = singles[SHAPE_NAMES[index]]
+            single.add(taken.weights[:, [index]], true.weights[:, [index]])
         for name, p, t in zip(
             OPENINGS, ratios_over_time(taken.points).T, ratios_over_time(true.points).T
         ):
             openings[name].add(p[:, None], t[:, None])
         unit = eye_distance(true.points)
         if moving.any():
-            rough["weights"].append([jerk(x.weights[:, moving]) for x in (taken, true)])
-        rough["points"].append([jerk(x.points) / unit for x in (taken, true)])
+            pair = [jerk(x.weights[:, moving]) for x in (taken, true)]
+            rough["weights"].append((film.kind, *pair))
+        rough["points"].append((film.kind, *(jerk(x.points) / unit for x in (taken, true))))
     return {
         "shapes": {name: size.figures() for name, size in sizes.items()},
         "openings": {name: size.figures() for name, size in openings.items()},
-        "jerk_ratio": {name: jerk_ratio(pairs) for name, pairs in rough.items()},
+        "each_shape": {name: size.figures() for name, size in singles.items() if size.figures()},
+        "jerk_ratio": {name: jerk_ratios(rows) for name, rows in rough.items()},
         "weight_error": weight_errors(films),
         **pose_errors(clips),
     }
 
 
-def jerk_ratio(pairs):
-    """Prediction over truth of jerks (N,2): of all films together, least and most of one film."""
-    if not pairs:
-        return {}
-    predicted, true = np.array(pairs).T
-    each = predicted / true
-    whole = np.sqrt((predicted**2).sum() / (true**2).sum())
-    return {"all": float(whole), "least": float(each.min()), "most": float(each.max())}
+def jerk_ratios(rows):
+    """Prediction over truth of rows (kind, prediction's jerk, truth's): of all films together and
+    of each kind of film."""
+    ratios = {}
+    for kind in ("all", *sorted({row[0] for row in rows})):
+        pairs = np.array([row[1:] for row in rows if kind in ("all", row[0])])
+        if len(pairs):
+            predicted, true = (pairs**2).sum(axis=0)
+            ratios[kind] = float(np.sqrt(predicted / true))
+    return ratios
 
 
 def weight_errors(films):
@@ -269,15 +277,13 @@ def film_table(figures):
         ]  # fmt: skip
         for name, v in figures["jerk_ratio"].items():
             if v:
-                lines.append(
-                    f"jerk of {name}, take / truth: {v['all']:.2f} "
-                    f"(films {v['least']:.2f} to {v['most']:.2f})"
-                )
+                parts = ", ".join(f"{kind} {ratio:.2f}" for kind, ratio in v.items())
+                lines.append(f"jerk of {name}, take / truth: {parts}")
         error = figures["weight_error"]
         for name in (name for name in error if name != "final"):
             lines.append(
-                f"weight error: take {error['final']:.4f}, {name} {error[name]:.4f}: "
-                f"{100 * (1 - error['final'] / error[name]):+.1f} % lower"
+                f"weight error: take {error['final']:.4f}, {name} {error[name]:.4f}, "
+                f"change {100 * (error['final'] / error[name] - 1):+.1f} %"
             )
         lines.append(
             f"gaze {figures['gaze_degrees']:.2f} deg, head {figures['head_degrees']:.2f} deg "

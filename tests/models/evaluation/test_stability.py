@@ -74,9 +74,10 @@ def test_a_perfect_take():
         expected = pytest.approx({"lag": 0, "r": 1, "amplitude": 1}, abs=1e-3)
         assert figures["shapes"][name] == expected
     assert figures["jerk_ratio"]["weights"]["all"] == figures["jerk_ratio"]["points"]["all"] == 1
+    assert figures["each_shape"]["jawOpen"]["amplitude"] == pytest.approx(1)
     assert figures["weight_error"] == {"final": 0, "network": pytest.approx(0.1)}
     assert figures["head_degrees"] == figures["gaze_degrees"] == figures["point_error"] == 0
-    assert "jaw" in film_table(figures) and "+100.0 % lower" in film_table(figures)
+    assert "jaw" in film_table(figures) and "change -100.0 %" in film_table(figures)
 
 
 def test_faults_of_a_take_show_where_they_are():
