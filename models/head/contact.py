@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .head import Head
 
 SURFACE = ("skin", "lips", "eyelids", "ears", "inside_mouth")
-# iBUG points of each slit; the first and the middle one are its corners.
+# iBUG points of each slit.
 LEFT_EYE, RIGHT_EYE, MOUTH = range(42, 48), range(36, 42), range(60, 68)
 
 LID_REACH, LIP_REACH = 0.011, 0.014  # m along the surface from a margin to where nothing follows
@@ -63,9 +63,9 @@ class Slit:
         """The slit whose inner edge carries the iBUG points; found on the mean person."""
         topology = Topology(head.quads[np.isin(head.group, group_numbers(*SURFACE))])
         marks = [int(head.points68[p]) for p in points]
-        corners = marks[0], marks[len(marks) // 2]
         loop = next(loop for loop in topology.closed_loops(marks[0]) if set(marks) <= set(loop))
-        upper, lower = _arcs(head.mean, loop, *corners)
+        corners = sorted(loop, key=lambda vertex: head.mean[vertex, 0])
+        upper, lower = _arcs(head.mean, loop, corners[0], corners[-1])
         distance = _along_surface(head.mean, topology, np.concatenate([upper, lower]), reach)
         region = np.flatnonzero((distance < reach).any(axis=0))
         place = np.full(len(head.mean), -1)
