@@ -38,7 +38,7 @@ HAIR = Slider(
 IRIS = Slider("mien_iris_colour", "Iris", (0.10, 0.21, 0.27), "Colour of the eyes")
 DEPTH = Slider(
     "mien_subsurface",
-    "Light in the Skin",
+    "Scattering",
     1.0,
     "How much light is scattered below the skin; 0 renders faster",
 )
