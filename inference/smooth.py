@@ -4,7 +4,7 @@
 For a finished clip: penalised least squares on second differences (Whittaker 1923), which looks as
 far ahead as back and so lags by nothing. The penalty adapts from frame to frame by the discrepancy
 principle (Morozov): it is as strong as it may be while what it takes away is no more than the
-noise. Where nothing moves it averages over a good part of a second; where the evidence moves it
+noise. Where nothing moves it averages over seconds; where the evidence moves it
 gives way within a frame, so that blinks stay as fast as they were.
 
 For frames that arrive live: the One-Euro filter (Casiez et al. 2012), which only looks back.
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solveh_banded
 
-STILL_SPAN = 0.25
+STILL_SPAN = 1.0
 """Seconds: where nothing moves, the smoother's time constant, (penalty)^(1/4) frames."""
 
 ALLOWED_MISFIT = 2.0

@@ -30,8 +30,10 @@ WEIGHT_NOISE = Noise(0.005, 0.015)
 ANGLE_NOISE = Noise(np.deg2rad(0.05), np.deg2rad(1.0))
 PLACE_NOISE = Noise(1e-4, 3e-3)
 POINT_NOISE = Noise(3e-4, 3e-3)
+LIE_NOISE = Noise(5e-5, 5e-4)
 """Of shape weights; of angles; of the head's place relative to its distance; of points in face
-sizes. Less is nothing that can be seen, more is motion."""
+sizes; of the whole face's lie in the picture, in face sizes and radians. Less is nothing that can
+be seen, more is motion."""
 
 WEIGHT_FILTER = OneEuro(cutoff=1.5, slope=8.0)
 ANGLE_FILTER = OneEuro(cutoff=1.0, slope=12.0)
@@ -88,26 +90,46 @@ class Motion:
         rotations = Rotation.from_matrix(raw.rotation[self._found])
         live = self._settings.quality is Quality.LIVE
         middle = rotations[0] if live else rotations.mean()
-        turn = self._spread((middle.inv() * rotations).as_rotvec())
-        turn = self._channels(turn, self._confidence, ANGLE_NOISE, ANGLE_FILTER, hold_between)
+        turn = self._held((middle.inv() * rotations).as_rotvec(), ANGLE_NOISE, ANGLE_FILTER)
         x, y, z = raw.position[self._found].T
-        place = self._spread(np.column_stack([x / z, y / z, np.log(z)]))
-        place = self._channels(place, self._confidence, PLACE_NOISE, PLACE_FILTER, hold_between)
+        place = self._held(np.column_stack([x / z, y / z, np.log(z)]), PLACE_NOISE, PLACE_FILTER)
         rotation = (middle * Rotation.from_rotvec(turn)).as_matrix()
         distance = np.exp(place[:, 2:])
         position = np.column_stack([place[:, :2], np.ones(len(place))]) * distance
         return Pose(rotation, position)
 
     def points(self, raw: np.ndarray) -> np.ndarray:
-        """Points (T, 68, 2) in pixels, NaN where not found."""
-        size = float(np.median(np.sqrt(np.prod(np.ptp(raw[self._found], axis=1), axis=-1))))
-        smoothed = np.full(raw.shape, np.nan)
+        """Points (T, 68, 2) in pixels, NaN where not found.
+
+        How the whole face lies in the picture (place, size, roll) is smoothed apart from how its
+        points lie in the face: all points tell of the first, which is therefore known so well
+        that a camera's shake is followed while the face itself is held still.
+        """
+        flat = raw @ [1.0, 1.0j]  # x + iy: a similarity is a product and a sum
+        seen = flat[self._found]
+        size = float(np.median(np.ptp(seen.real, axis=1) * np.ptp(seen.imag, axis=1)) ** 0.5)
+        shape = seen[0] - seen[0].mean()
+        middle = seen.mean(axis=1)
+        zoom = (seen - middle[:, None]) @ shape.conj() / np.vdot(shape, shape).real
+        lie = np.column_stack(
+            [middle.real / size, middle.imag / size, np.log(np.abs(zoom)), np.unwrap(np.angle(zoom))]
+        )
+        inner = (seen - middle[:, None]) / zoom[:, None] / size
+        x, y, size_log, roll = self._held(lie, LIE_NOISE, PLACE_FILTER).T
+        smoothed = np.empty((len(raw), raw.shape[1]), complex)
         for point in range(raw.shape[1]):
-            smoothed[:, point] = size * self._channels(
-                raw[:, point] / size, self._confidence, POINT_NOISE, POINT_FILTER, hold_between
-            )
-        smoothed[~self._found] = np.nan
-        return smoothed
+            pair = np.column_stack([inner[:, point].real, inner[:, point].imag])
+            smoothed[:, point] = self._held(pair, POINT_NOISE, POINT_FILTER) @ [1.0, 1.0j]
+        smoothed = size * (smoothed * np.exp(size_log + 1j * roll)[:, None] + (x + 1j * y)[:, None])
+        points = np.stack([smoothed.real, smoothed.imag], axis=-1)
+        points[~self._found] = np.nan
+        return points
+
+    def _held(self, seen: np.ndarray, noise: Noise, live_filter: OneEuro) -> np.ndarray:
+        """Rows of the found frames, smoothed; in all frames, held where none is found."""
+        return self._channels(
+            self._spread(seen), self._confidence, noise, live_filter, hold_between
+        )
 
     def _spread(self, values: np.ndarray) -> np.ndarray:
         """Rows of the found frames in their places, zeros elsewhere."""
