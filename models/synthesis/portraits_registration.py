@@ -18,7 +18,15 @@ import numpy as np
 from scipy.optimize import lsq_linear
 from tqdm import tqdm
 
-from models.head import EYE_BONES, SHAPE_NAMES, Head, load_head, look_weights
+from models.head import (
+    EYE_BONES,
+    SHAPE_NAMES,
+    Head,
+    PersonPoints,
+    corrective_weights,
+    load_head,
+    look_weights,
+)
 
 from .portraits_correspondence import (
     BROWS,
@@ -95,12 +103,9 @@ class Registrar:
         self.head, self.table = head, table
         self.gaze_offset = np.zeros(2) if gaze_offset is None else gaze_offset
 
-        def at(rows: np.ndarray) -> np.ndarray:  # (…,V,3) -> (…,N,3)
-            return (rows[..., table.corners, :] * table.bary[..., None]).sum(axis=-2)
-
-        self.mean, self.identity, self.shapes = (
-            at(head.mean), at(head.identity_basis), at(head.shapes)
-        )  # fmt: skip
+        self.vertices, corners = np.unique(table.corners, return_inverse=True)
+        self.corners = corners.reshape(table.corners.shape)
+        self.identity = self._at(head.identity_basis[:, self.vertices])
         oval = np.isin(table.landmark, OVAL)
         self.weight = np.where(oval, OVAL_WEIGHT, 1.0)
         for landmarks, weight in EXPRESSIVE_WEIGHTS:
@@ -121,29 +126,42 @@ class Registrar:
         centre = np.array([(width - 1) / 2, (height - 1) / 2])
         seen = landmarks[self.table.landmark].astype(float)
         eye_distance = np.linalg.norm(landmarks[LID_CORNERS_RIGHT[0]] - landmarks[LID_CORNERS[0]])
-        identity, weights = np.zeros(len(self.identity)), np.zeros(len(self.shapes))
+        identity, weights = np.zeros(len(self.identity)), np.zeros(len(SHAPE_NAMES))
         gaze = np.zeros((2, 2))
         pose = None
         for _ in range(ROUNDS):
-            points = self._points(identity, weights)
+            person = self._person(identity)
+            points = person.express(weights[None])[0]
             rotation, translation, pose = _pose(points, seen, self.firm, focal, centre, pose)
             gaze = self._gaze(landmarks, identity, rotation, translation, focal, centre)
+            # The person's own shapes are those of the identity that the last round found, and so
+            # are the correctives that the last weights call for.
+            start = person.neutral - np.tensordot(identity, self.identity, 1)
+            start += np.tensordot(corrective_weights(weights), person.correctives, 1)
             identity, weights = self._shape(
-                seen, rotation, translation, focal, centre, look_weights(gaze), eye_distance
-            )
-        camera = self._points(identity, weights) @ rotation.T + translation
+                start, person.shapes, seen, rotation, translation, focal, centre,
+                look_weights(gaze), eye_distance,
+            )  # fmt: skip
+        camera = self._person(identity).express(weights[None])[0] @ rotation.T + translation
         error = np.linalg.norm(camera[:, :2] / camera[:, 2:] * focal + centre - seen, axis=1)
         residual = float(error[self.firm].mean() / eye_distance)
         return Fit(rotation, translation, focal, identity, weights, gaze, residual)
 
-    def _points(self, identity: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        return (self.mean + np.tensordot(identity, self.identity, 1)
-                + np.tensordot(weights, self.shapes, 1))  # fmt: skip
+    def _at(self, rows: np.ndarray) -> np.ndarray:
+        """The table's points (…,N,3) of what is known at its vertices (…,W,3)."""
+        return (rows[..., self.corners, :] * self.table.bary[..., None]).sum(axis=-2)
 
-    def _shape(self, seen, rotation, translation, focal, centre, look, eye_distance):
-        """Bounded least squares for identity and expression at a fixed pose."""
-        start = (self.mean + np.tensordot(look, self.shapes, 1)) @ rotation.T + translation
-        basis = np.concatenate([self.identity, self.shapes[self.free_shapes]]) @ rotation.T
+    def _person(self, identity: np.ndarray) -> PersonPoints:
+        person = self.head.person(identity).at(self.vertices)
+        return PersonPoints(*map(self._at, (person.neutral, person.shapes, person.correctives)))
+
+    def _shape(self, mean, shapes, seen, rotation, translation, focal, centre, look, eye_distance):
+        """Bounded least squares for identity and expression at a fixed pose.
+
+        mean (N,3) m: the points of identity zero; shapes (52,N,3) m.
+        """
+        start = (mean + np.tensordot(look, shapes, 1)) @ rotation.T + translation
+        basis = np.concatenate([self.identity, shapes[self.free_shapes]]) @ rotation.T
         depth = start[:, 2:]
         scale = self.weight[:, None] / depth / (NOISE * eye_distance)
         offset = seen - centre
