@@ -52,10 +52,10 @@ ROUGHNESS, LIP_ROUGHNESS = 0.47, 0.36
 
 # Waves a metre.
 MOTTLING, BLOTCHES, PORES, HAIRS = 70.0, 220.0, 1400.0, 1500.0
-# Lines on a forehead run from side to side, some 7 mm apart.
-LINES = (14.0, 14.0, 145.0)
+# Lines on a forehead run from side to side, some 7 mm apart: radians a metre.
+LINE_WAVES = 449.0
 # Heights of the relief in metres.
-PORE_DEPTH, LINE_DEPTH = 0.0002, 0.0022
+PORE_DEPTH, LINE_DEPTH = 0.0001, 0.0022
 
 # In units of the gap between the eyes, from the middle of the lips: how far up the beard reaches
 # (second row) at a distance from the middle of the face (first row): moustache, cheek, sideburn.
@@ -153,13 +153,10 @@ def _roughness(graph: Graph, lips, stubble, uneven):
 
 def _relief(graph: Graph, place, lips, lines, normal_map):
     """The normal: pores everywhere, lines where age draws them."""
-    folds = graph.noise(graph.vector("MULTIPLY", place, LINES), 1.0, 0.0)
-    # The valleys between the noise's hills: narrow and dark as folds are.
-    valley = graph.math("ABSOLUTE", graph.math("SUBTRACT", folds, 0.5))
-    fold = graph.ramped(valley, 0.0, 0.09, 1.0, 0.0)
+    fold = _folds(graph, place)
     age = graph.number(sliders.AGE.name)
     height = graph.sum(
-        graph.product(graph.noise(place, PORES, 1.0), PORE_DEPTH),
+        graph.product(graph.cells(place, PORES), PORE_DEPTH),
         graph.product(fold, lines, age, age, -LINE_DEPTH),
     )
     bump = graph.node("Bump", {"Height": height, "Distance": 1.0, "Strength": 1.0})
@@ -168,6 +165,24 @@ def _relief(graph: Graph, place, lips, lines, normal_map):
         normal = graph.node("NormalMap", {"Color": picture.outputs["Color"]})
         graph.set(bump.inputs["Normal"], normal.outputs["Normal"])
     return bump.outputs["Normal"]
+
+
+def _folds(graph: Graph, place):
+    """1 in the valley of a line from side to side, 0 between lines.
+
+    Sines rather than noise: EEVEE repeats whatever a relief is made of three times over, and some
+    drivers take minutes to compile that many noises.
+    """
+    across, _, up = graph.node("SeparateXYZ", {0: place}).outputs
+    slow = graph.math("SINE", graph.product(across, 55.0))
+    quick = graph.math("SINE", graph.sum(graph.product(across, 130.0), graph.product(up, 90.0)))
+    wave = graph.sum(
+        graph.product(up, LINE_WAVES), graph.product(slow, 1.1), graph.product(quick, 0.6)
+    )
+    valley = graph.math("ABSOLUTE", graph.math("SINE", wave))
+    # No line runs all the way.
+    end = graph.math("SINE", graph.sum(graph.product(across, 38.0), graph.product(up, 170.0)))
+    return graph.product(graph.ramped(valley, 0.0, 0.3, 1.0, 0.0), graph.ramped(end, -0.6, 0.3))
 
 
 def _regions(take: Take, edges: np.ndarray) -> np.ndarray:
