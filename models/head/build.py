@@ -79,8 +79,6 @@ def build(data: AnnyData) -> dict[str, np.ndarray]:
         "identity_mirror": identity.signs.astype(np.float32),
         "bone_mean": bone_mean.astype(np.float32),
         "bone_basis": bone_basis.astype(np.float32),
-        "eye_radius_mean": identity.eye_radius_mean.astype(np.float32),
-        "eye_radius_basis": identity.eye_radius_basis.astype(np.float32),
         "bone_parent": np.array([-1, 0, 1, 1, 1], np.int32),
         "shape_mirror": np.array([SHAPE_NAMES.index(mirrored_name(n)) for n in SHAPE_NAMES], np.int32),
     } | _points(mean, crop, inner, seeds) | _assembled(body)  # fmt: skip

@@ -28,8 +28,6 @@ class Head:
     identity_mirror: np.ndarray  # (60,) +1 or -1: coefficient * sign is the mirrored person
     bone_mean: np.ndarray  # (2,5,3) m, heads and tails
     bone_basis: np.ndarray  # (60,2,5,3)
-    eye_radius_mean: np.ndarray  # (2,) m, of the white's sphere, left and right
-    eye_radius_basis: np.ndarray  # (60,2)
     shapes: np.ndarray  # (52,V,3) m, order SHAPE_NAMES
     shape_mirror: np.ndarray  # (52,)
     quads: np.ndarray  # (F,4)
