@@ -30,7 +30,7 @@ WEIGHT_NOISE = Noise(0.005, 0.015)
 ANGLE_NOISE = Noise(np.deg2rad(0.05), np.deg2rad(1.0))
 PLACE_NOISE = Noise(1e-4, 3e-3)
 POINT_NOISE = Noise(3e-4, 3e-3)
-LIE_NOISE = Noise(5e-5, 5e-4)
+LIE_NOISE = Noise(5e-5, 1.5e-3)
 """Of shape weights; of angles; of the head's place relative to its distance; of points in face
 sizes; of the whole face's lie in the picture, in face sizes and radians. Less is nothing that can
 be seen, more is motion."""
