@@ -337,7 +337,7 @@ def run_head(options: argparse.Namespace, events: Events) -> None:
 
 
 def run_benchmark(options: argparse.Namespace, events: Events) -> None:
-    rates = measure(Network(device=options.device), options.clip)
+    rates = measure(Network(device=options.device), options.clip, events)
     events.result("\n".join(f"{stage:<18}{rate:8.1f} frames/s" for stage, rate in rates.items()))
 
 

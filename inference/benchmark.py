@@ -12,13 +12,14 @@ import av
 import cv2
 import numpy as np
 
+from inference.capture import capture_to_take
 from inference.crop import Crop
 from inference.errors import NoFaceError
+from inference.events import Events
 from inference.face import look
 from inference.footage import FrameRange, open_footage
 from inference.network import Network
-from inference.solve import Performance, solve_clip
-from inference.take import Origin, write_take
+from inference.solve import Settings, solve_clip
 from inference.track import observe
 
 SIDE = 512
@@ -28,7 +29,7 @@ NETWORK_PASSES = 60
 """Single crops to time the network alone."""
 
 
-def measure(network: Network, clip: Path) -> dict[str, float]:
+def measure(network: Network, clip: Path, events: Events) -> dict[str, float]:
     """Frames a second of ``clip`` at 512x512: of each stage alone, and of the whole capture.
 
     Raises:
@@ -52,10 +53,13 @@ def measure(network: Network, clip: Path) -> dict[str, float]:
             raise NoFaceError(f"No face was found in {clip}.")
 
         start = time.perf_counter()
-        performance = solve_clip(observations)
+        solve_clip(observations)
         rates["solve"] = frames / (time.perf_counter() - start)
-        _write(network, enlarged, performance, Path(folder) / "clip.mien.npz")
-        rates["whole capture"] = _whole(network, enlarged, frames, Path(folder))
+
+        start = time.perf_counter()
+        take = Path(folder) / "clip.mien.npz"
+        capture_to_take(network, open_footage(enlarged), take, events, None, Settings())
+        rates["whole capture"] = frames / (time.perf_counter() - start)
         rates["network alone"] = _network_rate(network, pictures, observations)
     return rates
 
@@ -79,20 +83,6 @@ def enlarge(clip: Path, output: Path) -> int:
             count += 1
         container.mux(stream.encode())
     return count
-
-
-def _whole(network: Network, clip: Path, frames: int, folder: Path) -> float:
-    """Frames a second from opening the clip to the written take."""
-    start = time.perf_counter()
-    observations = observe(network, open_footage(clip))
-    performance = solve_clip(observations)
-    _write(network, clip, performance, folder / "whole.mien.npz")
-    return frames / (time.perf_counter() - start)
-
-
-def _write(network: Network, clip: Path, performance: Performance, output: Path) -> None:
-    origin = Origin(open_footage(clip), {}, network.device, network.name, network.sha256)
-    write_take(output, performance, origin)
 
 
 def _network_rate(network: Network, pictures: list[np.ndarray], observations) -> float:

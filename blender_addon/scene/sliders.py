@@ -50,19 +50,10 @@ def add_sliders(head: bpy.types.Object) -> None:
     for slider in SLIDERS:
         head[slider.name] = slider.value
         words = head.id_properties_ui(slider.name)
-        if isinstance(slider.value, tuple):
-            words.update(
-                subtype="COLOR",
-                min=0.0,
-                max=1.0,
-                default=slider.value,
-                description=slider.description,
-            )
-        else:
-            words.update(
-                subtype="FACTOR",
-                min=0.0,
-                max=1.0,
-                default=slider.value,
-                description=slider.description,
-            )
+        words.update(
+            subtype="COLOR" if isinstance(slider.value, tuple) else "FACTOR",
+            min=0.0,
+            max=1.0,
+            default=slider.value,
+            description=slider.description,
+        )

@@ -32,6 +32,7 @@ from .names import (
     BONE_NAMES,
     EYE_BONES,
     SHAPE_NAMES,
+    SURFACE,
     group_numbers,
     mirrored_name,
 )
@@ -48,7 +49,6 @@ DENSE_TOP = 0.085
 RIG_BONES = {"neck01": "neck", "neck02": "neck", "neck03": "neck", "head": "head", "jaw": "jaw",
              "eye.L": "eye.L", "eye.R": "eye.R"}  # fmt: skip
 BONES_PER_VERTEX = 4
-SKIN_GROUPS = ("skin", "lips", "eyelids", "ears", "inside_mouth")
 # Share of the drawn blink at which the mean person's lids touch; beyond it the upper margin runs
 # over the lower by up to 5 mm.
 FULL_BLINK = 0.68
@@ -90,7 +90,7 @@ def _assembled(body: Body) -> dict[str, np.ndarray]:
     The helper strips, which the parts were made on, are left out.
     """
     crop = body.crop
-    kept = np.isin(crop.group, group_numbers(*SKIN_GROUPS, "tongue"))
+    kept = np.isin(crop.group, group_numbers(*SURFACE, "tongue"))
     count = int(crop.quads[kept].max()) + 1
     narrow = np.ones((count, 3))
     narrow[crop.of_groups("tongue"), 0] = TONGUE_WIDTH

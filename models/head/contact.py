@@ -15,13 +15,12 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from .names import group_numbers
-from .topology import Topology
+from .names import SURFACE, group_numbers
+from .topology import Topology, arcs
 
 if TYPE_CHECKING:
     from .head import Head
 
-SURFACE = ("skin", "lips", "eyelids", "ears", "inside_mouth")
 # iBUG points of each slit.
 LEFT_EYE, RIGHT_EYE, MOUTH = range(42, 48), range(36, 42), range(60, 68)
 
@@ -65,7 +64,7 @@ class Slit:
         marks = [int(head.points68[p]) for p in points]
         loop = next(loop for loop in topology.closed_loops(marks[0]) if set(marks) <= set(loop))
         corners = sorted(loop, key=lambda vertex: head.mean[vertex, 0])
-        upper, lower = _arcs(head.mean, loop, corners[0], corners[-1])
+        upper, lower = arcs(head.mean, np.array(loop), corners[0], corners[-1])
         distance = _along_surface(head.mean, topology, np.concatenate([upper, lower]), reach)
         region = np.flatnonzero((distance < reach).any(axis=0))
         place = np.full(len(head.mean), -1)
@@ -146,16 +145,6 @@ def _profile(rest: np.ndarray) -> np.ndarray:
     return np.interp(PROFILE_ANGLES, angle[order], radius[order])
 
 
-def _arcs(positions: np.ndarray, loop: list[int], start: int, end: int):
-    """The two ways round a closed loop from start to end; the upper one first."""
-    first = loop.index(start)
-    loop = loop[first:] + loop[:first]
-    split = loop.index(end)
-    one, other = np.array(loop[: split + 1]), np.array(([*loop[split:], start])[::-1])
-    pair = (one, other)
-    return pair if positions[one, 1].mean() > positions[other, 1].mean() else pair[::-1]
-
-
 def _along_surface(positions, topology: Topology, sources: np.ndarray, reach: float) -> np.ndarray:
     """(S,V) m along the edges from each source, inf beyond the reach."""
     pairs = np.array([(a, b) for a, others in topology.neighbours.items() for b in others])
@@ -177,15 +166,19 @@ def _follow(to_upper: np.ndarray, to_lower: np.ndarray, reach: float):
     weight[np.isinf(both)] = 0.0
     weight[nearest[:, 0] == 0] = (both == 0)[nearest[:, 0] == 0]
     weight /= weight.sum(axis=1, keepdims=True)
-    ramp = np.clip(1 - nearest / reach, 0, 1)
-    weight *= ramp * ramp * (3 - 2 * ramp)
+    weight *= _ease(1 - nearest / reach)
     return np.split(weight, [len(to_upper)], axis=1)
 
 
 def _away_from_corners(margin: np.ndarray, taper: float) -> np.ndarray:
     """(L,) from 0 at both ends of a margin (L,3) to 1 beyond the taper."""
     share = _shares(margin)
-    ramp = np.clip(np.minimum(share, 1 - share) / taper, 0, 1)
+    return _ease(np.minimum(share, 1 - share) / taper)
+
+
+def _ease(ramp: np.ndarray) -> np.ndarray:
+    """From 0 to 1 with level ends (smoothstep), for a ramp that is clipped to 0 to 1."""
+    ramp = np.clip(ramp, 0, 1)
     return ramp * ramp * (3 - 2 * ramp)
 
 

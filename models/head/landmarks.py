@@ -10,7 +10,7 @@ how far real labels lie from them.
 
 import numpy as np
 
-from .topology import Topology
+from .topology import Topology, arcs
 
 LID_LOOP = 6785  # a vertex of the left eye's loop on the front edge of both lids
 UPPER_LIP_LOOP = 466  # where the red of the upper lip begins to be seen, just inside its ridge
@@ -79,7 +79,7 @@ def _eyes(positions, topology, mirror) -> list[int]:
     loop = np.array(topology.loop_through(LID_LOOP))
     x, drop = positions[loop, 0], -CORNER_TILT * positions[loop, 1]
     inner, outer = loop[np.argmin(x - drop)], loop[np.argmax(x + drop)]
-    upper, lower = _arcs(positions, loop, inner, outer)
+    upper, lower = arcs(positions, loop, inner, outer)
     at_upper = [_along(positions, upper, f) for f in UPPER_LID_FRACTIONS]
     at_lower = [_along(positions, lower, f) for f in LOWER_LID_FRACTIONS]
     left = [inner, *at_upper, outer, *reversed(at_lower)]
@@ -113,15 +113,6 @@ def _mouth(positions, topology, mirror) -> list[int]:
         m[inner_corner], m[in_top[1]], in_top[0], in_top[1],
         inner_corner, in_bottom[1], in_bottom[0], m[in_bottom[1]],
     ]  # fmt: skip
-
-
-def _arcs(positions, loop, start, end):
-    """The two ways round a closed loop from start to end; the upper one first."""
-    loop = np.roll(loop, -int(np.flatnonzero(loop == start)[0]))
-    split = int(np.flatnonzero(loop == end)[0])
-    one, other = loop[: split + 1], np.append(loop[split:], loop[0])[::-1]
-    pair = (one, other)
-    return pair if positions[one, 1].mean() > positions[other, 1].mean() else pair[::-1]
 
 
 def _along(positions, arc, fraction: float) -> int:

@@ -29,6 +29,9 @@ GROUP_NAMES = (
     "gums", "brows",
 )  # fmt: skip
 
+# What is one sheet of skin, from the scalp to the mouth's inside.
+SURFACE = ("skin", "lips", "eyelids", "ears", "inside_mouth")
+
 # Corrections on top of the shapes, for poses in which they add up to what no face does. The name
 # says the weight: "A+B" is the product of the weights of A and B; "A@50" is 4 w (1 - w) of A's
 # weight w, which is 1 half way and 0 at both ends (a lid slides round the ball, not through it).

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from .contact import AHEAD, LEFT_EYE, LIP_REACH, LIP_TAPER, MOUTH, RIGHT_EYE, SURFACE, Lids, Slit
+from .contact import AHEAD, LEFT_EYE, LIP_REACH, LIP_TAPER, MOUTH, RIGHT_EYE, Lids, Slit
 from .gaze import FULL_LOOKS, gaze_matrix
 from .mend import Mender
 from .names import (
@@ -20,6 +20,7 @@ from .names import (
     EYE_BONES,
     HALF_WAY,
     SHAPE_NAMES,
+    SURFACE,
     corrective_weights,
     factors,
     group_numbers,

@@ -62,3 +62,13 @@ class Topology:
             if other != behind and not (self.faces[vertex] & self.faces[other]) & beside
         ]
         return ahead[0] if len(ahead) == 1 else None
+
+
+def arcs(positions: np.ndarray, loop: np.ndarray, start: int, end: int):
+    """The two ways round a closed loop of vertices (L,) from start to end, both with both ends; the
+    upper one first. positions (V,3)."""
+    loop = np.roll(loop, -int(np.flatnonzero(loop == start)[0]))
+    split = int(np.flatnonzero(loop == end)[0])
+    one, other = loop[: split + 1], np.append(loop[split:], loop[0])[::-1]
+    pair = (one, other)
+    return pair if positions[one, 1].mean() > positions[other, 1].mean() else pair[::-1]

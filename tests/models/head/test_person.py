@@ -15,8 +15,9 @@ from models.head import (
     group_numbers,
     load_head,
 )
-from models.head.contact import AHEAD, SURFACE
+from models.head.contact import AHEAD
 from models.head.gaze import FULL_LOOKS, gaze_matrix
+from models.head.names import SURFACE
 from tests.models.head import measures
 
 PEOPLE = 200
