@@ -109,7 +109,7 @@ class Lids:
         self.rest = head.mean[ball] - head.bone_mean[0, bone]
         self._profile = _profile(self.rest)
         offset = head.mean[self.slit.region] - head.bone_mean[0, bone]
-        clearance = self._clearance(offset, AHEAD, 1.0)
+        clearance = self._clearance(offset, _length(offset), AHEAD, 1.0)
         self._thickness = np.clip(clearance, THINNEST, THICKEST)
         # What runs back round the ball, or is drawn inside it behind the lids' edges, shows nowhere.
         self.outer = (offset[:, 2] > FRONT_OF_EYE) & (clearance > SUNK)
@@ -124,17 +124,22 @@ class Lids:
 
         centre (3,) m; axis (…,3) unit vectors of the gaze; scale: the eyeball's size.
         """
-        offset = pose - centre
-        sunk = self._thickness - self._clearance(offset, axis, scale)
-        outward = offset / np.linalg.norm(offset, axis=-1, keepdims=True)
-        return pose + outward * np.maximum(sunk, 0)[..., None]
+        offset = pose - np.asarray(centre, np.float32)
+        radius = _length(offset)
+        sunk = self._thickness - self._clearance(offset, radius, axis, scale)
+        return pose + offset * (np.maximum(sunk, 0) / radius)[..., None]
 
-    def _clearance(self, offset, axis, scale):
-        """(…,N) m by which points relative to the eye's centre lie outside its ball."""
-        radius = np.linalg.norm(offset, axis=-1)
-        cosine = np.einsum("...nc,...c->...n", offset, axis) / radius
+    def _clearance(self, offset, radius, axis, scale):
+        """(…,N) m by which points relative to the eye's centre, so far from it, lie outside its
+        ball."""
+        cosine = (offset @ np.asarray(axis, np.float32)[..., None])[..., 0] / radius
         angle = np.arccos(np.clip(cosine, -1, 1))
-        return radius - scale * np.interp(angle, PROFILE_ANGLES, self._profile)
+        return radius - np.float32(scale) * np.interp(angle, PROFILE_ANGLES, self._profile).astype(np.float32)
+
+
+def _length(vectors: np.ndarray) -> np.ndarray:
+    """Norms (…) of vectors (…,3); quicker than np.linalg.norm."""
+    return np.sqrt(np.einsum("...c,...c->...", vectors, vectors))
 
 
 def _profile(rest: np.ndarray) -> np.ndarray:

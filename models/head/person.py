@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -40,12 +40,21 @@ SKIN_BESIDE_TEETH = 4  # vertices of the lips in front of a tooth that say how f
 
 @dataclass(frozen=True)
 class Patch:
-    """What contact adds to some vertices of a person: region (N,), shapes (52,N,3) m,
-    correctives (K,N,3) m."""
+    """What contact adds to some vertices of a person: region (N,); shapes (R,N,3) m, those of
+    shape_rows (R,); correctives (Q,N,3) m, those of corrective_rows (Q,). The others are left alone.
+    """
 
     region: np.ndarray
+    shape_rows: np.ndarray
     shapes: np.ndarray
+    corrective_rows: np.ndarray
     correctives: np.ndarray
+
+    def change(self, weights: np.ndarray, extra: np.ndarray) -> np.ndarray:
+        """(N,3) m with weights of the shapes (52,) and of the correctives (K,)."""
+        return _mixed(weights[self.shape_rows], self.shapes) + _mixed(
+            extra[self.corrective_rows], self.correctives
+        )
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ class Person:
         """(52,V,3) m, order SHAPE_NAMES."""
         shapes = _stretched(self.head.shapes, self.stretch)
         for patch in self.patches:
-            shapes[:, patch.region] += patch.shapes
+            shapes[np.ix_(patch.shape_rows, patch.region)] += patch.shapes
         for shape in shapes:
             shape[:] = self.head.articulation.mender.mend(self.neutral + shape) - self.neutral
         return shapes
@@ -90,7 +99,7 @@ class Person:
         """(K,V,3) m, order CORRECTIVE_NAMES."""
         correctives = _stretched(self.head.articulation.correctives, self.stretch)
         for patch in self.patches:
-            correctives[:, patch.region] += patch.correctives
+            correctives[np.ix_(patch.corrective_rows, patch.region)] += patch.correctives
         return correctives
 
     def express(self, weights: np.ndarray) -> np.ndarray:
@@ -101,12 +110,11 @@ class Person:
         """
         weights = np.asarray(weights, np.float32)
         extra = corrective_weights(weights).astype(np.float32)
-        drawn = np.tensordot(weights, self.head.shapes, 1)
-        drawn += np.tensordot(extra, self.head.articulation.correctives, 1)
-        face = self.neutral + np.einsum("vij,vj->vi", self.stretch, drawn)
+        drawn = _mixed(weights, self.head.shapes)
+        drawn += _mixed(extra, self.head.articulation.correctives)
+        face = self.neutral + np.matmul(self.stretch, drawn[..., None])[..., 0]
         for patch in self.patches:
-            face[patch.region] += np.tensordot(weights, patch.shapes, 1)
-            face[patch.region] += np.tensordot(extra, patch.correctives, 1)
+            face[patch.region] += patch.change(weights, extra)
         return face
 
     def at(self, vertices: np.ndarray) -> PersonPoints:
@@ -116,8 +124,8 @@ class Person:
         correctives = _stretched(drawn, self.stretch[vertices])
         for patch in self.patches:
             _, here, there = np.intersect1d(vertices, patch.region, return_indices=True)
-            shapes[:, here] += patch.shapes[:, there]
-            correctives[:, here] += patch.correctives[:, there]
+            shapes[np.ix_(patch.shape_rows, here)] += patch.shapes[:, there]
+            correctives[np.ix_(patch.corrective_rows, here)] += patch.correctives[:, there]
         return PersonPoints(
             *(a.astype(float) for a in (self.neutral[vertices], shapes, correctives))
         )
@@ -139,6 +147,8 @@ class Articulation:
             Lids(head, points, bone, ball)
             for points, bone, ball in zip((LEFT_EYE, RIGHT_EYE), EYE_BONES, head.eye_vertices, strict=True)
         )  # fmt: skip
+        self._lid_motions = tuple(_LidMotion.of(head, lids.slit.region, blink)
+                                  for lids, blink in zip(self.lids, BLINKS, strict=True))  # fmt: skip
         self.lips = Slit.of(head, MOUTH, LIP_REACH, LIP_TAPER)
         face = np.unique(head.quads[np.isin(head.group, group_numbers("skin", "lips", "eyelids"))])
         self._face_stretch = Stretch(head.mean, face, head.identity_basis)
@@ -172,8 +182,8 @@ class Articulation:
         hooks = head.anchor[self._hanging]
         neutral[self._hanging] += neutral[hooks] - drawn[hooks]
         patches = [
-            self._lid_patch(lids, neutral, stretch, bone_head[lids.bone], scale)
-            for lids, scale in zip(self.lids, scales, strict=True)
+            _lid_patch(lids, motion, neutral, stretch, bone_head[lids.bone], scale)
+            for lids, motion, scale in zip(self.lids, self._lid_motions, scales, strict=True)
         ]
         patches.append(self._lip_patch(neutral, stretch))
         patches = tuple(self._with_hanging(patch) for patch in patches)
@@ -195,7 +205,9 @@ class Articulation:
         hooks = place[self.head.anchor[self._hanging]]
         rows = np.concatenate([np.arange(len(patch.region)), hooks[hooks >= 0]])
         region = np.concatenate([patch.region, self._hanging[hooks >= 0]])
-        return Patch(region, patch.shapes[:, rows], patch.correctives[:, rows])
+        return replace(
+            patch, region=region, shapes=patch.shapes[:, rows], correctives=patch.correctives[:, rows]
+        )
 
     def _put_teeth_behind(self, neutral: np.ndarray) -> None:
         """Moves the teeth of each jaw back, in place, until the closed lips cover them."""
@@ -205,48 +217,89 @@ class Articulation:
             outside = neutral[jaw, 2] + TEETH_BEHIND_LIPS - skin[near, 2].max(axis=1)
             neutral[jaw, 2] -= max(float(outside.max()), 0.0)
 
-    def _lid_patch(self, lids: Lids, neutral, stretch, centre, scale) -> Patch:
-        """What contact adds to the shapes and correctives of an eye."""
-        region, rest = lids.slit.region, neutral[lids.slit.region]
-        drawn = _stretched(self.head.shapes[:, region], stretch[region])
-
-        def settle(pose, axis=AHEAD):
-            """Off the ball that looks along the axis, and off the one that was left at rest."""
-            pose = lids.settle(pose, centre, AHEAD, scale)
-            return pose if axis is AHEAD else lids.settle(pose, centre, axis, scale)
-
-        moving = np.abs(drawn).max(axis=(1, 2)) > MOVES
-        poses = np.where(moving[:, None, None], settle(rest + drawn, _LOOKS_ALONG), rest)
-        blink = BLINKS[self.lids.index(lids)]
-        poses[blink] = lids.slit.close_from_above(settle(lids.slit.close_from_above(rest + drawn[blink])))
-        shapes = poses - rest
-        correctives = np.zeros((len(CORRECTIVE_NAMES), len(region), 3), np.float32)
-        for index, name in enumerate(CORRECTIVE_NAMES):
-            first, second = factors(name)
-            if first != blink:
-                continue
-            if name.endswith(HALF_WAY):
-                pose = rest + shapes[blink] / 2
-                correctives[index] = settle(pose) - pose
-            else:
-                pose, axis = rest + shapes[blink] + shapes[second], _LOOKS_ALONG[second]
-                closed = lids.slit.close_from_above(settle(pose, axis))
-                correctives[index] = lids.slit.close_from_above(settle(closed, axis)) - pose
-        return Patch(region, (shapes - np.where(moving[:, None, None], drawn, 0)).astype(np.float32), correctives)
-
     def _lip_patch(self, neutral, stretch) -> Patch:
         """What contact adds to the mouth: the lips that mouthClose seals over the open jaw, and a
         funnel that rounds the open mouth without parting its lips a second time."""
         region, rest = self.lips.region, neutral[self.lips.region]
-        drawn = _stretched(self.head.shapes[:, region], stretch[region])
-        shapes = np.zeros_like(drawn)
-        sealed = rest + drawn[OPEN] + drawn[CLOSE]
-        shapes[CLOSE] = self.lips.close(sealed) - sealed
-        correctives = np.zeros((len(CORRECTIVE_NAMES), len(region), 3), np.float32)
-        parted = rest + drawn[FUNNEL]
+        drawn = self.head.shapes[np.ix_([OPEN, CLOSE, FUNNEL], region)]
+        opening, closing, funnel = _stretched(drawn, stretch[region])
+        sealed, parted = rest + opening + closing, rest + funnel
+        poses = np.stack([sealed, parted])
+        closed = self.lips.close(poses).astype(np.float32) - poses
         rounded = CORRECTIVE_NAMES.index("jawOpen+mouthFunnel")
-        correctives[rounded] = self.lips.close(parted) - parted
-        return Patch(region, shapes, correctives)
+        return Patch(region, np.array([CLOSE]), closed[:1], np.array([rounded]), closed[1:])
+
+
+@dataclass(frozen=True)
+class _LidMotion:
+    """What moves one eye's lids, on the mean head: drawn (R,N,3) m, the shapes `rows` (R,) in the
+    lids' region; blink: its place in rows; looks: places in rows of the shapes with which the eye
+    turns. Of the correctives: half, the one half way through the blink; pairs (Q,), those of the
+    blink with another shape, and partners (Q,), the places of these in rows."""
+
+    rows: np.ndarray
+    drawn: np.ndarray
+    blink: int
+    looks: np.ndarray
+    half: int
+    pairs: np.ndarray
+    partners: np.ndarray
+
+    @classmethod
+    def of(cls, head: Head, region: np.ndarray, blink: int) -> _LidMotion:
+        drawn = head.shapes[:, region]
+        rows = np.flatnonzero(np.abs(drawn).max(axis=(1, 2)) > MOVES)
+        place = {int(row): position for position, row in enumerate(rows)}
+        half, pairs = None, []
+        for index, name in enumerate(CORRECTIVE_NAMES):
+            first, second = factors(name)
+            if first == blink and name.endswith(HALF_WAY):
+                half = index
+            elif first == blink:
+                pairs.append((index, place[second]))
+        looks = [position for row, position in place.items() if SHAPE_NAMES[row] in FULL_LOOKS]
+        pairs, partners = np.array(pairs).T
+        return cls(rows, drawn[rows], place[blink], np.array(looks), half, pairs, partners)
+
+
+def _lid_patch(lids: Lids, motion: _LidMotion, neutral, stretch, centre, scale) -> Patch:
+    """What contact adds to the shapes and correctives of an eye: skin settles off the ball that
+    looks along the shape's axis, and off the one that was left at rest."""
+    region, rest = lids.slit.region, neutral[lids.slit.region]
+    drawn = _stretched(motion.drawn, stretch[region])
+    axes = _LOOKS_ALONG[motion.rows]
+
+    def settle(poses, axis=AHEAD):
+        return lids.settle(poses, centre, axis, scale)
+
+    poses = rest + drawn
+    poses[motion.blink] = lids.slit.close_from_above(poses[motion.blink])
+    poses = settle(poses)
+    poses[motion.looks] = settle(poses[motion.looks], axes[motion.looks])
+    poses[motion.blink] = lids.slit.close_from_above(poses[motion.blink])
+    shapes = poses - rest
+    blink = shapes[motion.blink]
+
+    half = rest + blink / 2
+    both = rest + blink + shapes[motion.partners]
+    along = axes[motion.partners]
+    closed = lids.slit.close_from_above(settle(settle(both), along))
+    closed = lids.slit.close_from_above(settle(settle(closed), along))
+    correctives = np.concatenate([(settle(half) - half)[None], closed - both])
+    return Patch(
+        region, motion.rows, (shapes - drawn).astype(np.float32),
+        np.append(motion.half, motion.pairs), correctives.astype(np.float32),
+    )  # fmt: skip
+
+
+def _mixed(weights: np.ndarray, movements: np.ndarray) -> np.ndarray:
+    """(N,3): the sum of movements (K,N,3) times weights (K,), of which most are zero as a rule."""
+    active = np.flatnonzero(weights)
+    flat = movements.reshape(len(movements), -1)
+    out = np.zeros(flat.shape[1], np.float32)
+    for index in active:
+        out += weights[index] * flat[index]
+    return out.reshape(movements.shape[1:])
 
 
 def _stretched(movements: np.ndarray, stretch: np.ndarray) -> np.ndarray:
