@@ -15,6 +15,8 @@ import numpy as np
 IMAGE_SIDE = 192
 """Side of a stored picture, px: crops of 128 px are cut from it with room for jitter."""
 SEGMENTATION_SIDE = 96
+SURFACE_SIDE = 48
+"""Side of the labels of the head's surface: a cell is 4 px of the picture."""
 CHUNK_LENGTH = 256
 """Samples a chunk: some 30 MB, a good size to map and to lose when a writer is stopped."""
 
@@ -26,8 +28,21 @@ BACKGROUND, SKIN, EYES, LIPS, INSIDE_MOUTH, HAIR, GLASSES, OCCLUDER = range(8)
 UNKNOWN = 255
 """Segmentation value of pixels whose class nobody knows; losses leave them out."""
 
+SURFACE_TYPE = np.dtype([("canonical", np.int16, 3), ("depth", np.int16), ("normal", np.int8, 3),
+                         ("detail", np.int8, 3)])
+"""What is known of the head at the centre of a cell.
+
+canonical: the place on the mean head (head space) that is seen there, in SURFACE_UNIT; depth: how
+far behind the origin of head space, along the camera's axis, in SURFACE_UNIT; both NOWHERE where
+the head is not seen. normal, detail: unit normals in camera space times 127, without and with the
+skin's relief; zeros where not known.
+"""
+SURFACE_UNIT = 1e-4
+"""Metres."""
+NOWHERE = np.iinfo(np.int16).min
+
 _CHUNK_NAME = re.compile(r"\d{5}")
-_IMAGE_FILE, _LABEL_FILE = "image.npy", "labels.npz"
+_IMAGE_FILE, _LABEL_FILE, _SURFACE_FILE = "image.npy", "labels.npz", "surface.npy"
 
 
 @dataclass(frozen=True)
@@ -39,7 +54,8 @@ class Sample:
     (2,2) float32 as the head model takes them; rotation (3,3) float32, head to the camera that
     looks along the ray through the picture's centre; focal: the camera's focal length in px of this
     picture, the principal point being its centre, 0 where unknown; face 0 or 1; segmentation
-    (96,96) uint8; source as the constants above. Without a face all other labels are zeros.
+    (96,96) uint8; source as the constants above; surface (48,48) of SURFACE_TYPE, None where it was
+    not asked for. Without a face all other labels are zeros.
     """
 
     image: np.ndarray
@@ -53,6 +69,7 @@ class Sample:
     segmentation: np.ndarray
     source: int
     focal: float = 0.0
+    surface: np.ndarray | None = None
 
 
 _LABELS: dict[str, type] = {
@@ -65,7 +82,8 @@ _SCALARS = {"face": int, "source": int, "focal": float}
 
 @dataclass(frozen=True)
 class Chunk:
-    """The samples of one chunk as arrays with a leading axis of n; `image` is memory-mapped."""
+    """The samples of one chunk as arrays with a leading axis of n; `image` and `surface`, which may
+    be missing, are memory-mapped."""
 
     folder: Path
     image: np.ndarray
@@ -79,6 +97,7 @@ class Chunk:
     segmentation: np.ndarray
     source: np.ndarray
     focal: np.ndarray
+    surface: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.image)
@@ -87,7 +106,15 @@ class Chunk:
         """One sample, its picture copied into memory."""
         labels = {name: getattr(self, name)[index] for name in _LABELS}
         labels |= {name: kind(labels[name]) for name, kind in _SCALARS.items()}
-        return Sample(image=np.array(self.image[index]), **labels)
+        surface = None if self.surface is None else np.array(self.surface[index])
+        return Sample(image=np.array(self.image[index]), surface=surface, **labels)
+
+
+def no_surface() -> np.ndarray:
+    """The labels (48,48) of SURFACE_TYPE of a picture that shows no head."""
+    labels = np.zeros((SURFACE_SIDE, SURFACE_SIDE), SURFACE_TYPE)
+    labels["canonical"] = labels["depth"] = NOWHERE
+    return labels
 
 
 def chunk_path(folder: str | Path, index: int) -> Path:
@@ -116,6 +143,10 @@ def write_chunk(folder: str | Path, index: int, samples: Sequence[Sample]) -> Pa
         labels = {name: np.stack([np.asarray(getattr(sample, name), kind) for sample in samples])
                   for name, kind in _LABELS.items()}
         np.savez(unfinished / _LABEL_FILE, **labels)
+        if any(sample.surface is not None for sample in samples):
+            nothing = no_surface()
+            np.save(unfinished / _SURFACE_FILE, np.stack(
+                [nothing if sample.surface is None else sample.surface for sample in samples]))
         unfinished.rename(path)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -133,9 +164,12 @@ def chunk_paths(folder: str | Path) -> list[Path]:
 def open_chunk(path: str | Path) -> Chunk:
     """One finished chunk: its labels read, its pictures memory-mapped."""
     path = Path(path)
+    surface = None
+    if (path / _SURFACE_FILE).exists():
+        surface = np.load(path / _SURFACE_FILE, mmap_mode="r", allow_pickle=False)
     image = np.load(path / _IMAGE_FILE, mmap_mode="r", allow_pickle=False)
     with np.load(path / _LABEL_FILE, allow_pickle=False) as labels:
-        return Chunk(path, image, **{name: labels[name] for name in _LABELS})
+        return Chunk(path, image, surface=surface, **{name: labels[name] for name in _LABELS})
 
 
 def open_chunks(folder: str | Path) -> list[Chunk]:

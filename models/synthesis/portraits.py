@@ -31,6 +31,7 @@ from models.head import (
 from . import pool
 from .landmarks import project, project_points
 from .people import limit_lids, sample_expression, sample_gaze
+from .pixel_labels import Posed, label_pixels
 from .raster import interpolate, rasterize, vertex_normals
 from .view import View, frame_face, sample_rotation
 
@@ -97,8 +98,10 @@ class Portrait:
 class PortraitRenderer:
     """Draws training samples from a folder of portraits and their fits."""
 
-    def __init__(self, photos: Path, fits: Path, head: Head | None = None):
-        """fits: written by portraits_registration. Raises FileNotFoundError without it."""
+    def __init__(self, photos: Path, fits: Path, head: Head | None = None, surface: bool = False):
+        """fits: written by portraits_registration; surface: samples shall have the labels of the
+        head's surface. Raises FileNotFoundError without fits."""
+        self.surface = surface
         self.head = head or load_head()
         self.photos = Path(photos)
         with np.load(fits, allow_pickle=False) as file:
@@ -135,6 +138,7 @@ class PortraitRenderer:
             identity=identity.astype(np.float32), expression=weights.astype(np.float32),
             gaze=gaze.astype(np.float32), rotation=rotation.astype(np.float32), face=1,
             segmentation=picture.segmentation(), source=pool.SOURCE_PORTRAIT, focal=view.focal,
+            surface=picture.surface() if self.surface else None,
         )  # fmt: skip
 
     def _person(self, portrait: Portrait, rotation: np.ndarray, rng: np.random.Generator):
@@ -260,9 +264,9 @@ class _Picture:
             [head.triangles[drawn], portrait.grid_triangles + len(vertices)]
         ).astype(np.int32)
         self.source = np.append(drawn, np.full(len(portrait.grid_triangles), -1))
-        screen = view.to_screen(camera)
+        self.screen = view.to_screen(camera)
         self.triangle, self.bary, self.depth = rasterize(
-            screen, self.triangles, view.side, view.side
+            self.screen, self.triangles, view.side, view.side
         )
         self.head_triangle = np.where(self.triangle >= 0, self.source[self.triangle], -1)
 
@@ -352,6 +356,12 @@ class _Picture:
         triangle = self.head_triangle[step // 2 :: step, step // 2 :: step]
         known = self.renderer.triangle_class[triangle]
         return np.where(triangle >= 0, known, pool.UNKNOWN).astype(np.uint8)
+
+    def surface(self) -> np.ndarray:
+        """(48,48) labels of the head's own surface, without the skin's relief, which is unknown."""
+        posed = Posed(self.screen, self.triangles, self.normals, self.view.side, False,
+                      self.view.translation[2])  # fmt: skip
+        return label_pixels(posed, self.renderer.head.mean)
 
     def visible(self, points: np.ndarray, camera: np.ndarray) -> np.ndarray:
         """(P,) 1 where nothing of the head hides the point."""

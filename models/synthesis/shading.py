@@ -153,11 +153,23 @@ def _fetch(texture, u, v, out):
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _height(texture, u, v):
+def height_at(texture, u, v):
     """Bilinear lookup of the fourth channel alone."""
     x0, x1, y0, y1, fx, fy = _cell(texture, u, v)
     return ((texture[y0, x0, 3] * (1 - fx) + texture[y0, x1, 3] * fx) * (1 - fy)
             + (texture[y1, x0, 3] * (1 - fx) + texture[y1, x1, 3] * fx) * fy)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def slope(skin_map, u, v, here):
+    """What the skin's height takes from the normal's x and y in camera space; here: height (mm).
+
+    Height differences are in mm per step of about as many mm. On an upright face u runs to the
+    picture's right and v down.
+    """
+    right = height_at(skin_map, u + BUMP_STEP / skin_map.shape[1], v)
+    below = height_at(skin_map, u, v + BUMP_STEP / skin_map.shape[0])
+    return (right - here) / BUMP_STEP, (below - here) / BUMP_STEP
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
@@ -267,10 +279,9 @@ def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, har
     if kind == SKIN:
         u, v = value[CHART], value[CHART + 1]
         _fetch(skin_map, u, v, colour)
-        # Height differences are in mm per step of about as many mm. On an upright face u runs
-        # to the picture's right and v down.
-        nx -= (_height(skin_map, u + BUMP_STEP / skin_map.shape[1], v) - colour[3]) / BUMP_STEP
-        ny -= (_height(skin_map, u, v + BUMP_STEP / skin_map.shape[0]) - colour[3]) / BUMP_STEP
+        slope_x, slope_y = slope(skin_map, u, v, colour[3])
+        nx -= slope_x
+        ny -= slope_y
         shine = gloss[1]
     elif kind == EYE:
         _eye(value, look, colour)

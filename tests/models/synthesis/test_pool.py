@@ -56,3 +56,19 @@ def test_a_finished_chunk_is_kept(tmp_path):
 def test_no_folder():
     with pytest.raises(FileNotFoundError):
         pool.open_chunks("/nonexistent/pool")
+
+
+def test_labels_of_the_surface_are_optional(tmp_path):
+    rng = np.random.default_rng(1)
+    surface = pool.no_surface()
+    surface["depth"] = rng.integers(-900, 900, surface.shape)
+    surface["normal"] = rng.integers(-127, 128, (*surface.shape, 3))
+    labelled = pool.Sample(**{**sample(0).__dict__, "surface": surface})
+    pool.write_chunk(tmp_path, 0, [sample(1), labelled])
+    pool.write_chunk(tmp_path, 1, [sample(2)])
+    with_surface, without = pool.open_chunks(tmp_path)
+    assert isinstance(with_surface.surface, np.memmap)
+    np.testing.assert_array_equal(with_surface.sample(1).surface, surface)
+    np.testing.assert_array_equal(with_surface.sample(0).surface, pool.no_surface())
+    assert without.surface is None and without.sample(0).surface is None
+    assert not (without.folder / "surface.npy").exists()
