@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m models render`: fill a folder with chunks of training pictures, or draw a sheet.
 
-Sample i of chunk c is made from the seed (S, source, c, i) alone: the same command gives the same
-pictures, a stopped run goes on where it stopped, and processes may share the chunks of one folder.
+GROUP neighbouring pictures show one person. Group g of chunk c is made from the seed (S, source, c,
+g) alone: the same command gives the same pictures, a stopped run goes on where it stopped, and
+processes may share the chunks of one folder.
 
 With --sequences the folder is filled with films instead: 00000.mp4 and its truth, 00000.npz, made
 from the seed (S, SEQUENCE_STREAM, i) alone.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,14 +27,16 @@ from . import pool
 if TYPE_CHECKING:
     from .sequence import SequenceRenderer
 
-SOURCES = ("people", "portraits", "background")
+SOURCES = ("people", "portraits", "background", "heads")
+GROUP = 4
+"""Pictures of one person: making the person costs as much as drawing two or three pictures."""
 SHEET_COLUMNS, SHEET_ROWS = 8, 6
 MARKED_EVERY = 3
 """Every third picture of a sheet has its points drawn in."""
 MARK_COLOURS = {1: (40, 255, 40), 0: (255, 60, 40)}
 """Seen and hidden points, RGB."""
-BENCHMARK_COUNT = 100
-SEQUENCE_STREAM = len(SOURCES)
+BENCHMARK_COUNT = 200
+SEQUENCE_STREAM = 10
 """Beside the numbers of the sources in the seeds."""
 SEQUENCE_FRAMES, SEQUENCE_SIDE = 150, 256
 
@@ -40,8 +44,8 @@ SEQUENCE_FRAMES, SEQUENCE_SIDE = 150, 256
 class Renderer(Protocol):
     """What gives samples."""
 
-    def sample(self, rng: np.random.Generator) -> pool.Sample:
-        """One sample, determined by the state of rng."""
+    def samples(self, rng: np.random.Generator, count: int) -> list[pool.Sample]:
+        """So many samples, of one person where they show any, determined by the state of rng."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="folder of photographs: portraits to render again, or backgrounds")
     parser.add_argument("--fits", type=Path,
                         help="what portraits_registration wrote about the portraits in --photos")
+    parser.add_argument("--surface", action="store_true",
+                        help="also label the place on the head, depth and normals per pixel")
     parser.add_argument("--sheet", type=Path, help="write a PNG picture of 48 samples")
     parser.add_argument("--benchmark", action="store_true", help="measure pictures per second")
     parser.add_argument("--part", default="0/1", metavar="K/N",
@@ -81,7 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
     cv2.setNumThreads(1)
     if arguments.sequences:
         return _run_sequences(arguments, part, parts)
-    renderer = make_renderer(arguments.source, arguments.photos, arguments.fits)
+    renderer = make_renderer(arguments.source, arguments.photos, arguments.fits,
+                             arguments.surface)
     if arguments.sheet:
         _write_sheet(renderer, arguments)
     if arguments.benchmark:
@@ -108,18 +115,25 @@ def _run_sequences(arguments: argparse.Namespace, part: int, parts: int) -> int:
     return 0
 
 
-def make_renderer(source: str, photos: Path | None, fits: Path | None = None) -> Renderer:
-    """The renderer of one source; imports what it needs only then."""
+def make_renderer(source: str, photos: Path | None, fits: Path | None = None,
+                  surface: bool = False) -> Renderer:
+    """The renderer of one source; imports what it needs only then.
+
+    surface: its samples shall have the labels of the head's surface.
+    """
     if source == "people":
         from .renderer import PeopleRenderer
-        return PeopleRenderer(photos)
+        return PeopleRenderer(photos, surface=surface)
+    if source == "heads":
+        from .renderer import PeopleRenderer
+        return PeopleRenderer(bare=True, surface=surface)
     if source == "background":
         from .negatives import BackgroundRenderer
         return BackgroundRenderer(photos)
     if photos is None or fits is None:
         raise ValueError("the source portraits needs --photos DIR (portraits) and --fits FILE")
     from .portraits import PortraitRenderer
-    return PortraitRenderer(photos, fits)
+    return PortraitRenderer(photos, fits, surface=surface)
 
 
 def fill(renderer: Renderer, folder: Path, count: int, seed: int, source: int, part: int = 0,
@@ -133,15 +147,18 @@ def fill(renderer: Renderer, folder: Path, count: int, seed: int, source: int, p
               disable=not sys.stderr.isatty()) as progress:
         for index in wanted:
             samples = []
-            for position in range(lengths[index]):
-                samples.append(renderer.sample(sample_rng(seed, source, index, position)))
-                progress.update()
+            for group in groups(renderer, lengths[index], seed, source, index):
+                samples += group
+                progress.update(len(group))
             pool.write_chunk(folder, index, samples)
 
 
-def sample_rng(seed: int, source: int, chunk: int, position: int) -> np.random.Generator:
-    """The generator of one sample of a pool."""
-    return np.random.default_rng([seed, source, chunk, position])
+def groups(renderer: Renderer, count: int, seed: int, source: int,
+           chunk: int) -> Iterator[list[pool.Sample]]:
+    """The first `count` samples of a chunk, by groups."""
+    for group, first in enumerate(range(0, count, GROUP)):
+        rng = np.random.default_rng([seed, source, chunk, group])
+        yield renderer.samples(rng, min(GROUP, count - first))
 
 
 def fill_films(renderer: SequenceRenderer, folder: Path, count: int, seed: int, frames: int,
@@ -193,10 +210,9 @@ def draw_sheet(samples: list[pool.Sample]) -> np.ndarray:
 
 
 def _write_sheet(renderer: Renderer, arguments: argparse.Namespace) -> None:
-    source = SOURCES.index(arguments.source)
-    samples = [renderer.sample(sample_rng(arguments.seed, source, 0, position))
-               for position in range(SHEET_COLUMNS * SHEET_ROWS)]
-    _write_picture(arguments.sheet, draw_sheet(samples))
+    made = groups(renderer, SHEET_COLUMNS * SHEET_ROWS, arguments.seed,
+                  SOURCES.index(arguments.source), chunk=0)
+    _write_picture(arguments.sheet, draw_sheet([sample for group in made for sample in group]))
 
 
 def _write_picture(path: Path, picture: np.ndarray) -> None:
@@ -208,10 +224,11 @@ def _write_picture(path: Path, picture: np.ndarray) -> None:
 def _benchmark(renderer: Renderer, arguments: argparse.Namespace) -> None:
     """Print pictures per second of processor time and of the clock on the wall."""
     source = SOURCES.index(arguments.source)
-    renderer.sample(sample_rng(arguments.seed, source, 0, 0))
+    for _ in groups(renderer, GROUP, arguments.seed, source, chunk=0):
+        pass
     start, wall = time.process_time(), time.perf_counter()
-    for position in range(BENCHMARK_COUNT):
-        renderer.sample(sample_rng(arguments.seed, source, 1, position))
+    for _ in groups(renderer, BENCHMARK_COUNT, arguments.seed, source, chunk=1):
+        pass
     spent, passed = time.process_time() - start, time.perf_counter() - wall
     print(f"{arguments.source}: {BENCHMARK_COUNT / spent:.1f} pictures of {pool.IMAGE_SIDE} px per "
           f"second of one core ({BENCHMARK_COUNT / passed:.1f} by the clock on the wall)")

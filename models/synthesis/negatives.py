@@ -43,6 +43,10 @@ class BackgroundRenderer:
         self.point_count = len(head.point_vertices)
         self.identity_count = len(head.identity_basis)
 
+    def samples(self, rng: np.random.Generator, count: int) -> list[pool.Sample]:
+        """So many samples; the same state of rng gives the same ones."""
+        return [self.sample(rng) for _ in range(count)]
+
     def sample(self, rng: np.random.Generator) -> pool.Sample:
         """One picture; all labels are zeros, the segmentation unknown."""
         side = pool.IMAGE_SIDE

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.head import SHAPE_NAMES, Head, look_weights
+from models.head import SHAPE_NAMES, look_weights
 
 IDENTITY_LIMIT = 2.6
 """Coefficients are cut here (standard deviations): beyond it the head leaves the human range."""
@@ -126,14 +126,6 @@ class Person:
     identity: np.ndarray
     expression: np.ndarray
     gaze: np.ndarray
-
-
-def sample_person(head: Head, rng: np.random.Generator,
-                  towards: np.ndarray | None = None) -> Person:
-    """Draw a person; towards (3,): direction from the head to the camera, in head space."""
-    gaze = sample_gaze(rng, towards)
-    identity = sample_identity(rng, len(head.identity_basis))
-    return Person(identity, sample_expression(rng, gaze), gaze)
 
 
 def sample_identity(rng: np.random.Generator, count: int) -> np.ndarray:

@@ -23,6 +23,7 @@ from models.head import (
     GROUP_NAMES,
     SHAPE_NAMES,
     Head,
+    Person,
     group_numbers,
     load_head,
     look_weights,
@@ -119,11 +120,21 @@ class PortraitRenderer:
         self.solid = np.flatnonzero(~np.isin(group, group_numbers("lashes", "brows")))
         self.portrait = lru_cache(maxsize=None)(self._prepare)
 
-    def sample(self, rng: np.random.Generator) -> pool.Sample:
+    def samples(self, rng: np.random.Generator, count: int) -> list[pool.Sample]:
+        """Pictures of one portrait's person, or of somebody alike; the same state of rng gives the
+        same samples."""
         portrait = self.portrait(int(rng.choice(self.usable)))
+        identity = portrait.identity
+        if rng.random() >= KEEP_IDENTITY:
+            identity = identity + rng.normal(0, IDENTITY_CHANGE, len(identity))
+        person = self.head.person(identity)
+        return [self._sample(portrait, identity, person, rng) for _ in range(count)]
+
+    def _sample(self, portrait: Portrait, identity: np.ndarray, person: Person,
+                rng: np.random.Generator) -> pool.Sample:
         rotation = _turned(portrait.rotation, sample_rotation(rng))
-        identity, weights, gaze, own_eyes = self._person(portrait, rotation, rng)
-        vertices = self.head.evaluate(identity, weights, gaze)
+        weights, gaze, own_eyes = _act(portrait, rotation, rng)
+        vertices = person.look(person.express(weights), gaze)
         jaw = SHAPE_NAMES.index("jawOpen")
         own_mouth = (
             rng.random() < KEEP_MOUTH and abs(weights[jaw] - portrait.weights[jaw]) < MOUTH_CHANGE
@@ -140,23 +151,6 @@ class PortraitRenderer:
             segmentation=picture.segmentation(), source=pool.SOURCE_PORTRAIT, focal=view.focal,
             surface=picture.surface() if self.surface else None,
         )  # fmt: skip
-
-    def _person(self, portrait: Portrait, rotation: np.ndarray, rng: np.random.Generator):
-        identity = portrait.identity.copy()
-        if rng.random() >= KEEP_IDENTITY:
-            identity += rng.normal(0, IDENTITY_CHANGE, len(identity))
-        own_eyes = rng.random() < KEEP_EYES
-        to_camera = rotation.T @ np.array([0, 0, -1.0])
-        gaze = portrait.gaze if own_eyes else sample_gaze(rng, to_camera)
-        if rng.random() < KEEP_EXPRESSION:
-            weights = portrait.weights + rng.normal(0, EXPRESSION_JITTER, len(SHAPE_NAMES)) * (
-                portrait.weights > 0
-            )
-            weights = np.where(_LOOK_SHAPES, look_weights(gaze), np.clip(weights, 0, 1))
-            limit_lids(weights)
-        else:
-            weights = sample_expression(rng, gaze)
-        return identity, weights.astype(float), gaze, own_eyes
 
     def _prepare(self, index: int) -> Portrait:
         fit = {name: values[index] for name, values in self.fits.items()}
@@ -372,6 +366,22 @@ class _Picture:
         column, row = np.round(place).astype(int).clip(0, self.view.side - 1).T
         depth = camera[head.point_vertices, 2]
         return (inside & (depth < nearest[row, column] + DEPTH_TOLERANCE)).astype(np.uint8)
+
+
+def _act(portrait: Portrait, rotation: np.ndarray, rng: np.random.Generator):
+    """Weights (52,) and gaze (2,2) of a picture, and whether the eyes stay as photographed."""
+    own_eyes = rng.random() < KEEP_EYES
+    to_camera = rotation.T @ np.array([0, 0, -1.0])
+    gaze = portrait.gaze if own_eyes else sample_gaze(rng, to_camera)
+    if rng.random() < KEEP_EXPRESSION:
+        weights = portrait.weights + rng.normal(0, EXPRESSION_JITTER, len(SHAPE_NAMES)) * (
+            portrait.weights > 0
+        )
+        weights = np.where(_LOOK_SHAPES, look_weights(gaze), np.clip(weights, 0, 1))
+        limit_lids(weights)
+    else:
+        weights = sample_expression(rng, gaze)
+    return weights.astype(float), gaze, own_eyes
 
 
 def _turned(photographed: np.ndarray, wanted: np.ndarray) -> np.ndarray:

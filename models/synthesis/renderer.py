@@ -10,16 +10,16 @@ import cv2
 import numba
 import numpy as np
 
-from models.head import BONE_NAMES, GROUP_NAMES, Head, load_head
+from models.head import BONE_NAMES, GROUP_NAMES, Head
 
 from . import pool
-from .accessories import Glasses, HatMaker, Mesh, clothes, glasses
-from .background import Backdrops
-from .hair import HairGrower, Strands, draw_strands, sample_colour, sample_style
+from .accessories import Glasses, Mesh, clothes
+from .actor import Actor, ActorMaker
+from .hair import Strands, draw_strands
 from .landmarks import project_points
 from .light import Light, ShadowMap, SkyOcclusion, sample_light
-from .noise import fractal_noise
-from .people import Person, sample_person
+from .people import Person, sample_expression, sample_gaze
+from .pixel_labels import Detail, Posed, label_pixels
 from .raster import rasterize, vertex_normals
 from .shading import (
     CAVITY,
@@ -37,7 +37,7 @@ from .shading import (
     scene_linear,
     shade,
 )
-from .skin import Skin, SkinPainter, sample_tone, to_linear
+from .skin import Skin
 from .view import View, frame_face, sample_rotation
 
 SUPERSAMPLING = 2
@@ -53,24 +53,7 @@ VISIBLE_SLACK = 0.004
 """Metres that a point may lie behind the nearest surface and still count as seen: the surface is
 sampled at pixel centres, and slopes."""
 
-HAIRLESS_PROBABILITY = 0.07
-CROPPED_PROBABILITY = 0.18
-HAT_PROBABILITY = 0.12
-GLASSES_PROBABILITY = 0.20
-BEARD_SHADOW_PROBABILITY = 0.28
-LONG_BEARD_PROBABILITY = 0.12
 LASH_OPACITY = 0.75
-PHOTOGRAPHED_CLOTH_PROBABILITY = 0.5
-STRIPE_PROBABILITY = 0.2
-CLOTH_SIDE = 128
-
-IRIS_COLOURS = ((40, 25, 17), (56, 35, 22), (78, 52, 30), (84, 72, 46), (66, 82, 66), (70, 94, 112),
-                (88, 108, 122), (66, 72, 76))
-BROWN_COUNT, BROWN_PROBABILITY = 3, 0.6
-"""sRGB; the first are brown, as most people's eyes are."""
-IRIS_ANGLE_RANGE, PUPIL_SHARE_RANGE = (0.35, 0.42), (0.3, 0.65)
-SCLERA_COLOUR = (0.50, 0.45, 0.42)
-TEETH_COLOUR = (0.62, 0.57, 0.46)
 
 
 @dataclass(frozen=True)
@@ -94,7 +77,8 @@ class Drawing:
     """A drawn scene, SUPERSAMPLING times as fine as its picture.
 
     linear (H,W,3) float32 light; classes (H,W) uint8; depth (H,W) float32 m; screen (V+,3): pixels
-    and depth of all vertices, the head's first; received: mean light on the skin (over pi).
+    and depth of all vertices, the head's first; received: mean light on the skin (over pi);
+    surface: what was rasterised.
     """
 
     linear: np.ndarray
@@ -102,113 +86,52 @@ class Drawing:
     depth: np.ndarray
     screen: np.ndarray
     received: float
+    surface: Surface
 
 
 class PeopleRenderer:
     """Renders procedural people.
 
-    photos: a folder of photographs whose face-free parts may serve as backgrounds.
+    photos: a folder of photographs whose face-free parts may serve as backgrounds and cloth. bare:
+    heads alone, without hair, clothes and anything worn. surface: samples shall have the labels of
+    the head's surface.
     """
 
-    def __init__(self, photos: str | Path | None = None):
-        self.head = load_head()
-        self.painter = SkinPainter(self.head)
-        self.grower = HairGrower(self.head)
-        self.hats = HatMaker(self.head)
+    def __init__(self, photos: str | Path | None = None, bare: bool = False,
+                 surface: bool = False):
+        self.actors = ActorMaker(photos, bare)
+        self.surface = surface
+        self.head = self.actors.head
+        self.painter = self.actors.painter
+        self.backdrops = self.actors.backdrops
         self.occlusion = SkyOcclusion(self.head)
-        self.backdrops = Backdrops(photos)
         self.mesh = HeadMesh.of(self.head, self.painter.chart.corners)
+        self.bare = bare
 
-    def sample(self, rng: np.random.Generator) -> pool.Sample:
-        """One picture with its labels; the same state of rng gives the same sample."""
-        scene = self.compose(rng)
-        return self.render(scene, self.backdrops.sample(rng, pool.IMAGE_SIDE), rng)
+    def samples(self, rng: np.random.Generator, count: int) -> list[pool.Sample]:
+        """Pictures of one person, who does something else in each of them, elsewhere and in another
+        light; the same state of rng gives the same samples."""
+        actor = self.actors.make(rng)
+        return [self.render(self.compose(actor, rng), self.backdrops.sample(rng, pool.IMAGE_SIDE),
+                            rng) for _ in range(count)]
 
-    def compose(self, rng: np.random.Generator) -> Scene:
-        """Draw who, where and in what light."""
+    def compose(self, actor: Actor, rng: np.random.Generator) -> Scene:
+        """Draw what an actor does, where and in what light."""
         rotation = sample_rotation(rng)
-        person = sample_person(self.head, rng, -rotation[2])
-        vertices = self.head.evaluate(person.identity, person.expression, person.gaze)
+        gaze = sample_gaze(rng, -rotation[2])
+        expression = sample_expression(rng, gaze)
+        vertices = actor.face(expression, gaze)
         view = frame_face(self.head, vertices, rotation, pool.IMAGE_SIDE, rng)
-        return self.dress(rng, person, vertices, view)
+        dressed = [] if self.bare else [clothes(rng, self.head, vertices, view.rotation)]
+        return self.scene(actor, Person(actor.identity, expression, gaze), vertices, view,
+                          dressed, sample_light(rng))
 
-    def dress(self, rng: np.random.Generator, person: Person, vertices: np.ndarray,
-              view: View) -> Scene:
-        """Draw skin, hair, clothes and light of a person whose vertices (V,3) are in head space."""
-        head = self.head
-        normals = vertex_normals(vertices, self.mesh.smooth_triangles)
-        skin, strands = self._skin_and_hair(rng, person, vertices, normals)
-        meshes = [clothes(rng, head, vertices, view.rotation)]
-        if rng.random() < HAT_PROBABILITY:
-            meshes.append(self.hats.make(rng, vertices, normals))
-            strands = [strand for strand in strands if strand.points[:, 0, 1].max() < 0.0]
-        worn = None
-        if rng.random() < GLASSES_PROBABILITY:
-            bones, _ = head.bones(person.identity)
-            eyes = bones[[BONE_NAMES.index("eye.L"), BONE_NAMES.index("eye.R")]]
-            worn = glasses(rng, head, vertices, eyes)
-            meshes.append(worn.frame)
-        return Scene(person, vertices, normals, view, skin, self._look(rng), sample_light(rng),
-                     meshes, strands, worn)
-
-    def _skin_and_hair(self, rng: np.random.Generator, person: Person, vertices: np.ndarray,
-                       normals: np.ndarray) -> tuple[Skin, list[Strands]]:
-        """The painted skin, and the strands that grow from it; vertices, normals (V,3)."""
-        tone_log = sample_tone(rng)
-        hair, age = sample_colour(rng, np.exp(tone_log)), rng.random()
-        painter, strands = self.painter, []
-        scalp_layer = painter.layers.pick("scalp", rng)
-        beard_layer = painter.layers.pick("beard", rng)
-        kind = rng.random()
-        scalp = rng.uniform(0.0, 0.15) if kind < HAIRLESS_PROBABILITY else (
-            rng.uniform(0.4, 0.95) if kind < HAIRLESS_PROBABILITY + CROPPED_PROBABILITY else 0.95)
-        beard, bearded = 0.0, rng.random()
-        if bearded < LONG_BEARD_PROBABILITY:
-            beard = rng.uniform(0.6, 0.95)
-            length = np.exp(rng.uniform(np.log(0.004), np.log(0.04)))
-            strands.append(self.grower.grow_beard(rng, length, painter.layers.maps[beard_layer],
-                                                  hair, vertices, normals))
-        elif bearded < LONG_BEARD_PROBABILITY + BEARD_SHADOW_PROBABILITY:
-            beard = rng.uniform(0.05, 0.7)
-        if kind >= HAIRLESS_PROBABILITY + CROPPED_PROBABILITY:
-            strands.append(self.grower.grow_scalp(rng, sample_style(rng),
-                                                  painter.layers.maps[scalp_layer], hair,
-                                                  vertices, normals))
-        skin = painter.paint(rng, tone_log, person.expression, hair, age,
-                             (beard_layer, beard), (scalp_layer, scalp))
-        return skin, strands
-
-    def _look(self, rng: np.random.Generator) -> Look:
-        """Eyes, teeth and cloth of one person."""
-        brown = rng.random() < BROWN_PROBABILITY
-        iris = np.array(IRIS_COLOURS[rng.integers(BROWN_COUNT if brown else len(IRIS_COLOURS))])
-        iris_angle = rng.uniform(*IRIS_ANGLE_RANGE)
-        return Look(
-            iris=to_linear(np.clip(iris * rng.uniform(0.8, 1.25) + rng.normal(0, 5, 3), 5, 220)),
-            sclera=np.array(SCLERA_COLOUR) * rng.uniform(0.7, 1.15),
-            iris_angle=iris_angle, pupil_angle=iris_angle * rng.uniform(*PUPIL_SHARE_RANGE),
-            mouth_light=rng.uniform(0.55, 1.0),
-            teeth=np.array(TEETH_COLOUR) * rng.uniform(0.7, 1.15),
-            cloth=self._cloth(rng), hat=to_linear(_cloth_colour(rng)),
-            frame=to_linear(_cloth_colour(rng)) * 0.5)
-
-    def _cloth(self, rng: np.random.Generator) -> np.ndarray:
-        """A picture of cloth (side,side,4) float32, linear: photographed, or plain and striped."""
-        cloth = np.ones((CLOTH_SIDE, CLOTH_SIDE, 4), np.float32)
-        if self.backdrops.bank and rng.random() < PHOTOGRAPHED_CLOTH_PROBABILITY:
-            cloth[..., :3] = scene_linear(self.backdrops.photograph(rng, CLOTH_SIDE, 0.0))
-            return cloth
-        cloth[..., :3] = to_linear(_cloth_colour(rng))
-        second = to_linear(_cloth_colour(rng))
-        for axis in (0, 1):
-            if rng.random() < STRIPE_PROBABILITY:
-                period = int(rng.integers(4, 24))
-                striped = np.arange(CLOTH_SIDE) % period < rng.integers(1, period)
-                rows = cloth if axis else cloth.swapaxes(0, 1)
-                rows[striped, :, :3] = (rows[striped, :, :3] + second) / 2
-        weave = fractal_noise(rng, CLOTH_SIDE, CLOTH_SIDE, 20, 2)
-        cloth[..., :3] *= np.exp(0.08 * weave)[..., None]
-        return cloth
+    def scene(self, actor: Actor, person: Person, vertices: np.ndarray, view: View,
+              clothing: list[Mesh], light: Light) -> Scene:
+        """An actor whose vertices (V,3) are in head space, in given clothes and light."""
+        return Scene(person, vertices, vertex_normals(vertices, self.mesh.smooth_triangles), view,
+                     self.painter.creased(actor.skin, person.expression), actor.look, light,
+                     clothing + actor.worn, actor.hair_on(vertices), actor.glasses)
 
     def render(self, scene: Scene, backdrop: np.ndarray, rng: np.random.Generator) -> pool.Sample:
         """Render a composed scene before a backdrop (side,side,3) uint8."""
@@ -223,7 +146,17 @@ class PeopleRenderer:
             identity=person.identity, expression=person.expression, gaze=person.gaze,
             rotation=scene.view.rotation.astype(np.float32), face=1,
             segmentation=commonest(drawing.classes, SEGMENTATION_FACTOR),
-            source=pool.SOURCE_RENDERED, focal=scene.view.focal)
+            source=pool.SOURCE_RENDERED, focal=scene.view.focal,
+            surface=self._surface_labels(scene, drawing) if self.surface else None)
+
+    def _surface_labels(self, scene: Scene, drawing: Drawing) -> np.ndarray:
+        """What pixel_labels says of a drawn scene."""
+        surface, count = drawing.surface, len(scene.vertices)
+        detail = Detail(scene.skin.albedo, surface.corner_uv, surface.material == SKIN)
+        posed = Posed(drawing.screen, surface.triangles,
+                      surface.vertex[:count, NORMAL:NORMAL + 3], SUPERSAMPLING * scene.view.side,
+                      len(self.mesh.triangles), scene.view.translation[2], detail)
+        return label_pixels(posed, self.head.mean, drawing.classes)
 
     def points(self, vertices: np.ndarray, view: View) -> np.ndarray:
         """The tracked points (P,2) float64 px of a head (V,3) in head space."""
@@ -257,7 +190,7 @@ class PeopleRenderer:
                          classes, depth)
         if scene.glasses:
             _blend_lenses(scene.glasses, view, lit, linear, classes, depth)
-        return Drawing(linear, classes, depth, screen, received)
+        return Drawing(linear, classes, depth, screen, received, surface)
 
     def _rasterize(self, scene: Scene, view: View) -> tuple[Surface, np.ndarray, np.ndarray]:
         """Head and worn meshes as one surface; their vertices in camera space and on the screen."""
@@ -345,18 +278,6 @@ def _lash_opacity(head: Head, lashes: np.ndarray) -> np.ndarray:
     opacity = np.zeros(len(head.mean), np.float32)
     opacity[used] = LASH_OPACITY * np.clip(1.0 - gap / np.quantile(gap, 0.9), 0, 1)
     return opacity
-
-
-def _cloth_colour(rng: np.random.Generator) -> np.ndarray:
-    """sRGB: white, black, grey and blue are commonest."""
-    kind = rng.random()
-    if kind < 0.2:
-        return np.clip(rng.normal(225, 12) + rng.normal(0, 4, 3), 0, 255)
-    if kind < 0.5:
-        return np.clip(rng.normal(40, 18) + rng.normal(0, 6, 3), 5, 255)
-    if kind < 0.65:
-        return np.clip(np.array([50, 65, 110]) + rng.normal(0, 25, 3), 5, 255)
-    return np.clip(rng.uniform(20, 220) + rng.normal(0, 35, 3), 8, 245)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

@@ -16,12 +16,11 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from models.head import Person as HeadOfPerson
-
-from . import pool
+from .accessories import Mesh, clothes
+from .actor import Actor
+from .light import Light, sample_light
 from .motion import KINDS, Performance, perform
-from .people import Person, sample_identity
-from .raster import vertex_normals
+from .people import Person
 from .renderer import EXPOSURE_RANGE, SUPERSAMPLING, PeopleRenderer, Scene
 from .sequence_camera import hand_shake, sample_noise, shaken, with_sensor_noise, write_film
 from .shading import develop
@@ -109,7 +108,7 @@ class SequenceRenderer:
         """A film of `count` frames; the same state of rng gives the same film."""
         look, motion, camera = rng.spawn(3)
         cast = self._cast(look)
-        towards = -cast.scene.view.rotation[2]
+        towards = -cast.middle.rotation[2]
         performance = perform(kind, count, frame_rate, motion, towards)
         shift = np.zeros((count, 2))
         if camera.random() < HAND_HELD_PROBABILITY:
@@ -123,15 +122,12 @@ class SequenceRenderer:
 
     def _cast(self, rng: np.random.Generator) -> Cast:
         """Draw who plays, where and in what light."""
-        head = self.people.head
-        identity = sample_identity(rng, len(head.identity_basis))
-        model = head.person(identity)
-        resting = Person(identity, np.zeros(len(head.shapes), np.float32),
-                         np.zeros((2, 2), np.float32))
+        actor = self.people.actors.make(rng)
         rotation = _middle_rotation(rng)
-        view = frame_face(head, model.neutral, rotation, self.side, rng)
-        scene = self.people.dress(rng, resting, model.neutral, view)
-        return Cast(self.people, model, scene, np.exp(rng.uniform(*np.log(EXPOSURE_RANGE))),
+        view = frame_face(self.people.head, actor.model.neutral, rotation, self.side, rng)
+        clothing = clothes(rng, self.people.head, actor.model.neutral, view.rotation)
+        return Cast(self.people, actor, view, clothing, sample_light(rng),
+                    np.exp(rng.uniform(*np.log(EXPOSURE_RANGE))),
                     self.people.backdrops.sample(rng, self.side))
 
     def _truth(self, kind: str, frame_rate: float, cast: Cast, performance: Performance,
@@ -140,9 +136,9 @@ class SequenceRenderer:
         points = [self.people.points(cast.face(performance, index), view)
                   for index, view in enumerate(views)]
         return Truth(
-            kind, frame_rate, cast.scene.person.identity, performance.weights, performance.gaze,
+            kind, frame_rate, cast.actor.identity, performance.weights, performance.gaze,
             np.stack([view.rotation for view in views]),
-            np.stack([view.translation for view in views]), cast.scene.view.intrinsics,
+            np.stack([view.translation for view in views]), cast.middle.intrinsics,
             np.stack(points) + shift[:, None], shift)
 
     def _drawn(self, kind: str, cast: Cast, performance: Performance) -> Iterator[np.ndarray]:
@@ -159,41 +155,37 @@ class SequenceRenderer:
 
 @dataclass(frozen=True)
 class Cast:
-    """All that stays the same in a film. model: the person's head; scene: the person at rest in the
-    middle pose; white: as PeopleRenderer.draw takes it; backdrop (side,side,3) uint8."""
+    """All that stays the same in a film. middle: the view of the pose around which the head moves;
+    clothing: as it lies round the head in that pose; white: as PeopleRenderer.draw takes it;
+    backdrop (side,side,3) uint8."""
 
     people: PeopleRenderer
-    model: HeadOfPerson
-    scene: Scene
+    actor: Actor
+    middle: View
+    clothing: Mesh
+    light: Light
     white: float
     backdrop: np.ndarray
 
     def face(self, performance: Performance, index: int) -> np.ndarray:
         """The head (V,3) of one frame in its own space, m."""
-        face = self.model.express(performance.weights[index])
-        return self.model.look(face, performance.gaze[index])
+        return self.actor.face(performance.weights[index], performance.gaze[index])
 
     def view(self, performance: Performance, index: int) -> View:
         """Where the camera sees the head in one frame."""
-        middle = self.scene.view
-        return replace(middle, rotation=middle.rotation @ performance.rotation[index],
-                       translation=middle.rotation @ performance.translation[index]
-                       + middle.translation)
+        turn, step = performance.rotation[index], performance.translation[index]
+        return replace(self.middle, rotation=self.middle.rotation @ turn,
+                       translation=self.middle.rotation @ step + self.middle.translation)
 
     def at(self, performance: Performance, index: int) -> Scene:
         """The scene of one frame."""
-        scene, vertices = self.scene, self.face(performance, index)
-        skin = self.people.painter.creased(scene.skin, performance.weights[index])
         turn, step = performance.rotation[index], performance.translation[index]
-        triangles = self.people.head.triangles
-        strands = [strand.carried(triangles, scene.vertices, vertices) for strand in scene.strands]
         # Clothes stay where they are, so they move in head space; all else is worn on the head.
-        meshes = [replace(mesh, rest=mesh.vertices,
-                          vertices=((mesh.vertices - step) @ turn).astype(np.float32))
-                  if mesh.label == pool.BACKGROUND else mesh for mesh in scene.meshes]
-        return replace(scene, vertices=vertices, view=self.view(performance, index),
-                       normals=vertex_normals(vertices, self.people.mesh.smooth_triangles),
-                       skin=skin, strands=strands, meshes=meshes)
+        clothing = replace(self.clothing, rest=self.clothing.vertices,
+                           vertices=((self.clothing.vertices - step) @ turn).astype(np.float32))
+        person = Person(self.actor.identity, performance.weights[index], performance.gaze[index])
+        return self.people.scene(self.actor, person, self.face(performance, index),
+                                 self.view(performance, index), [clothing], self.light)
 
 
 def _middle_rotation(rng: np.random.Generator) -> np.ndarray:

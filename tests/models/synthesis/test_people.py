@@ -8,7 +8,7 @@ import pytest
 from models.head import GROUP_NAMES, SHAPE_NAMES, load_head, look_weights
 from models.synthesis import pool
 from models.synthesis.landmarks import project, project_points
-from models.synthesis.people import sample_expression, sample_gaze, sample_person
+from models.synthesis.people import sample_expression, sample_gaze, sample_identity
 from models.synthesis.raster import rasterize
 from models.synthesis.renderer import PeopleRenderer
 from models.synthesis.view import FACING, frame_face, sample_rotation
@@ -23,7 +23,8 @@ def renderer():
 
 @pytest.fixture(scope="module")
 def samples(renderer):
-    return [renderer.sample(np.random.default_rng([4, k])) for k in range(COUNT)]
+    return [sample for k in range(COUNT // 2)
+            for sample in renderer.samples(np.random.default_rng([4, k]), 2)]
 
 
 def pose(sample, head):
@@ -87,7 +88,7 @@ def test_segmentation_agrees_with_the_triangles(renderer):
     checked = 0
     for seed in range(6):
         rng = np.random.default_rng(seed)
-        scene = renderer.compose(rng)
+        scene = renderer.compose(renderer.actors.make(rng), rng)
         bare = type(scene)(**{**scene.__dict__, "meshes": [], "strands": [], "glasses": None})
         sample = renderer.render(bare, np.full((192, 192, 3), 90, np.uint8), rng)
         view = scene.view
@@ -119,17 +120,32 @@ def test_points_and_segmentation_agree(samples):
 
 
 def test_deterministic(renderer, samples):
-    again = renderer.sample(np.random.default_rng([4, 3]))
+    again = renderer.samples(np.random.default_rng([4, 1]), 2)
     for name in pool.Sample.__dataclass_fields__:
-        np.testing.assert_array_equal(getattr(again, name), getattr(samples[3], name))
+        np.testing.assert_array_equal(getattr(again[1], name), getattr(samples[3], name))
     assert (samples[2].image != samples[3].image).any()
+
+
+def test_pictures_of_one_person_show_another_moment(samples):
+    first, second, other = samples[:3]
+    np.testing.assert_array_equal(first.identity, second.identity)
+    assert (first.identity != other.identity).any()
+    assert (first.expression != second.expression).any()
+    assert (first.rotation != second.rotation).any()
+
+
+def test_bare_heads_wear_nothing():
+    bare = PeopleRenderer(bare=True)
+    for sample in bare.samples(np.random.default_rng(3), 3):
+        assert set(np.unique(sample.segmentation)) <= {
+            pool.BACKGROUND, pool.SKIN, pool.EYES, pool.LIPS, pool.INSIDE_MOUTH}
 
 
 def test_hidden_points_of_a_profile(renderer):
     """In a view from the side the far eye is hidden and the near one seen."""
     head = load_head()
     rng = np.random.default_rng(0)
-    scene = renderer.compose(rng)
+    scene = renderer.compose(renderer.actors.make(rng), rng)
     turn = np.deg2rad(80)
     rotation = FACING @ np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0],
                                   [-np.sin(turn), 0, np.cos(turn)]])
@@ -179,7 +195,7 @@ def test_gaze_sets_the_lids_and_faces_vary():
     assert (weights[:, index["mouthClose"]] <= weights[:, index["jawOpen"]] + 1e-6).all()
     wink = np.abs(weights[:, index["eyeBlinkLeft"]] - weights[:, index["eyeBlinkRight"]]) > 0.6
     assert 0.01 < wink.mean() < 0.3
-    assert np.abs(sample_person(head, rng).identity).max() <= 2.6
+    assert np.abs(sample_identity(rng, len(head.identity_basis))).max() <= 2.6
 
 
 def test_poses_cover_the_range():

@@ -54,7 +54,7 @@ def renderer(photograph):
 
 
 def test_labels_belong_to_one_head_in_one_view(renderer, head):
-    sample = renderer.sample(np.random.default_rng(1))
+    (sample,) = renderer.samples(np.random.default_rng(1), 1)
     assert sample.image.shape == (192, 192, 3) and sample.image.dtype == np.uint8
     assert sample.source == pool.SOURCE_PORTRAIT and sample.face == 1
     look = np.array([name.startswith("eyeLook") for name in SHAPE_NAMES])
@@ -80,7 +80,7 @@ def test_the_photograph_moves_with_the_head(renderer, head, monkeypatch):
     rng = np.random.default_rng(3)
     errors = []
     for _ in range(6):
-        sample = renderer.sample(rng)
+        (sample,) = renderer.samples(rng, 1)
         wanted = 128 + 900 * head.mean[head.point_vertices]
         inner = np.r_[27:36, 68 : len(wanted)]
         inner = inner[(sample.visible[inner] == 1) & (np.abs(wanted[inner] - 128).max(axis=1) < 110)]
@@ -91,7 +91,7 @@ def test_the_photograph_moves_with_the_head(renderer, head, monkeypatch):
 
 
 def test_samples_repeat(renderer):
-    one, two = (renderer.sample(np.random.default_rng(9)) for _ in range(2))
+    one, two = (renderer.samples(np.random.default_rng(9), 2)[1] for _ in range(2))
     assert np.array_equal(one.image, two.image) and np.array_equal(one.points, two.points)
 
 
