@@ -14,13 +14,18 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from . import pool
+
 PLAIN_PROBABILITY = 0.6
 """Pictures left as they are."""
 SECOND_PROBABILITY = 0.25
 """A second occluder follows a first one with this probability."""
 
 OPAQUE = 0.6
-"""A mark counts as covered where the occluder lets less than 1 - OPAQUE of the face through."""
+"""A mark counts as covered where the occluder lets less than 1 - OPAQUE of the face through, and a
+cell of the segmentation as the occluder's where it fills more than OPAQUE of it."""
+HARDLY_THERE = 0.2
+"""Below this share the cell keeps its class; in between nobody can say."""
 SUBPIXEL_BITS = 3
 """Fractional bits of coordinates handed to OpenCV's drawing."""
 
@@ -68,29 +73,49 @@ class Face:
         return self.centre + self.size * (x * self.right + y * self.down)
 
 
+@dataclass(frozen=True)
+class Occluded:
+    """A picture with things before the face.
+
+    image (H,W,3) uint8 RGB, a copy if anything was painted; covered (P,) bool: the points now
+    hidden; layers: what was painted, in order: opacity (H,W) uint8 and segmentation class.
+    """
+
+    image: np.ndarray
+    covered: np.ndarray
+    layers: list[tuple[np.ndarray, int]]
+
+    def paint_classes(self, classes: np.ndarray) -> None:
+        """Write the classes of what covers the cells of `classes` (h,w) uint8, in place; unknown
+        where it lets a part of what is behind through."""
+        for alpha, value in self.layers:
+            share = cv2.resize(alpha, classes.shape[::-1], interpolation=cv2.INTER_AREA) / 255.0
+            classes[share > HARDLY_THERE] = pool.UNKNOWN
+            classes[share > OPAQUE] = value
+
+
 def occlude(
     image: np.ndarray,
     points: np.ndarray,
     rng: np.random.Generator,
     donor: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Occluded:
     """Put nothing, one or two things before the face.
 
     image (H,W,3) uint8 RGB; points (P,2) px, the first 68 iBUG; donor: another picture (h,w,3)
     uint8 of which patches may be used.
-
-    Returns the picture (a copy when changed) and covered (P,) bool: the points now hidden.
     """
-    covered = np.zeros(len(points), bool)
+    covered, layers = np.zeros(len(points), bool), []
     if rng.random() < PLAIN_PROBABILITY:
-        return image, covered
+        return Occluded(image, covered, layers)
     face = Face.of(points)
     for _ in range(1 + (rng.random() < SECOND_PROBABILITY)):
-        kind = _KINDS[np.searchsorted(_CUMULATIVE, rng.random())]
-        image, alpha = kind(image, face, rng, donor)
+        chosen = int(np.searchsorted(_CUMULATIVE, rng.random()))
+        image, alpha = _KINDS[chosen](image, face, rng, donor)
         if alpha is not None:
             covered |= _alpha_at(alpha, points) > OPAQUE
-    return image, covered
+            layers.append((alpha, CLASSES.get(_KINDS[chosen], pool.OCCLUDER)))
+    return Occluded(image, covered, layers)
 
 
 def _alpha_at(alpha: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -469,6 +494,11 @@ WEIGHTS: dict[Occluder, float] = {
     _cloth: 0.05, _glasses: 0.14, _shadow: 0.11, _frame_edge: 0.04,
 }
 """How often each occluder is chosen, relative to the others."""
+
+CLASSES: dict[Occluder, int] = {
+    _hair: pool.HAIR, _glasses: pool.GLASSES, _frame_edge: pool.UNKNOWN,
+}
+"""Segmentation classes of those that are more than just an occluder."""
 
 _KINDS = tuple(WEIGHTS)
 _CUMULATIVE = np.cumsum(list(WEIGHTS.values())) / sum(WEIGHTS.values())

@@ -21,7 +21,6 @@ from .pool import GrowingPool
 
 EMPTY_POOL_WAIT = 2.0  # seconds before looking again into pools without a finished chunk
 PREFETCHED_BATCHES = 6
-CHANGED_LEVELS = 12  # 8-bit steps; an occluder changed a cell if it moved its colour by more
 OUTSIDE_CROP = 1.0  # |u| beyond which a point is not in the picture
 STRETCHED_BORDER = 0.5  # how often pixels beyond the picture repeat its edge, else they are black
 LABEL_FIELDS = (
@@ -72,10 +71,10 @@ def training_batch(drawn, tables, rng):
         if not (miss[row] or drawn.background[row]):
             donor = drawn.images[(row + 1) % count]
             points = pixels(labels.points[row])
-            covered_image, covered = occlude(images[row], points, rng, donor)
-            segmentation[row][changed_cells(images[row], covered_image)] = UNKNOWN_CLASS
-            seen[row][covered] = 0
-            images[row] = covered_image
+            occluded = occlude(images[row], points, rng, donor)
+            occluded.paint_classes(segmentation[row])
+            seen[row][occluded.covered] = 0
+            images[row] = occluded.image
         images[row] = damage(images[row], rng)
     return assemble(images, labels, segmentation, miss | drawn.background)
 
@@ -152,15 +151,6 @@ def cut(drawn, crops, flip, rng):
 def pixels(points):
     """Crop coordinates (P,2) -> pixels of the crop (P,2)."""
     return (points + 1) * (CROP_SIZE / 2) - 0.5
-
-
-def changed_cells(before, after):
-    """(32,32) bool: class cells where an occluder painted, whose class is no longer known."""
-    if after is before:
-        return np.zeros((SEGMENTATION_SIZE, SEGMENTATION_SIZE), bool)
-    difference = cv2.absdiff(before, after)
-    cells = (SEGMENTATION_SIZE, SEGMENTATION_SIZE)
-    return cv2.resize(difference, cells, interpolation=cv2.INTER_AREA).max(2) > CHANGED_LEVELS
 
 
 def assemble(images, labels, segmentation, no_face):

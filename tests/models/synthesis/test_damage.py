@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.synthesis import occluders
+from models.synthesis import occluders, pool
 from models.synthesis.camera import damage
 from models.synthesis.occluders import PLAIN_PROBABILITY, occlude
 
@@ -99,7 +99,8 @@ def test_occlude_marks_covered_points():
     hidden = np.zeros(len(points))
     plain = 0
     for _ in range(300):
-        out, covered = occlude(image, points, rng, picture(1))
+        occluded = occlude(image, points, rng, picture(1))
+        out, covered = occluded.image, occluded.covered
         assert covered.shape == (len(points),) and covered.dtype == bool
         if out is image:
             plain += 1
@@ -114,7 +115,34 @@ def test_occlude_survives_faces_at_and_beyond_the_border():
     for seed in range(150):
         rng = np.random.default_rng(seed)
         points = face_points() * rng.uniform(0.05, 2.5) + rng.uniform(-120, 120, 2)
-        out, covered = occlude(image, points, rng, image)
+        occluded = occlude(image, points, rng, image)
+        out, covered = occluded.image, occluded.covered
         assert out.shape == image.shape
         outside = (points < -1).any(axis=1) | (points > SIDE).any(axis=1)
         assert not covered[outside].any()
+
+
+def test_painted_classes_are_those_of_what_was_painted():
+    """Full cover takes the thing's class, half of it nobody knows, the rest stays what it was."""
+    alpha = np.zeros((SIDE, SIDE), np.uint8)
+    alpha[:64], alpha[64:96], alpha[96:, :64] = 255, 110, 20
+    both = occluders.Occluded(picture(), np.zeros(0, bool), [(alpha, pool.OCCLUDER)])
+    classes = np.full((32, 32), pool.SKIN, np.uint8)
+    both.paint_classes(classes)
+    assert (classes[:16] == pool.OCCLUDER).all() and (classes[16:24] == pool.UNKNOWN).all()
+    assert (classes[24:] == pool.SKIN).all()
+    frame = np.zeros((SIDE, SIDE), np.uint8)
+    frame[60:72] = 255
+    both.layers.append((frame, pool.GLASSES))
+    both.paint_classes(classes)
+    assert (classes[15:18] == pool.GLASSES).all() and (classes[:15] == pool.OCCLUDER).all()
+
+
+def test_occluders_say_what_they_are():
+    found = set()
+    rng = np.random.default_rng(0)
+    for _ in range(400):
+        classes = np.full((32, 32), pool.SKIN, np.uint8)
+        occlude(picture(), face_points(), rng, picture(1)).paint_classes(classes)
+        found |= set(np.unique(classes))
+    assert found == {pool.SKIN, pool.HAIR, pool.GLASSES, pool.OCCLUDER, pool.UNKNOWN}
