@@ -32,13 +32,22 @@ def project_points(head: Head, vertices: np.ndarray, intrinsics: np.ndarray) -> 
     intrinsics (3,3): focal lengths and principal point, px.
     """
     points = project(vertices[head.point_vertices], intrinsics)
-    points[:JAW_COUNT] = _outline(head, vertices, intrinsics, points)
+    candidates = outline_candidates(head)
+    weight = outline_weights(head, vertices, intrinsics)
+    pixels = project(vertices[candidates], intrinsics)
+    points[:JAW_COUNT] = np.einsum("jc,jcx->jx", weight, pixels)
     return points
 
 
-def _outline(head: Head, vertices: np.ndarray, intrinsics: np.ndarray,
-             points: np.ndarray) -> np.ndarray:
-    """The jaw's points (17,2) px where the outline of the turned face runs.
+def outline_candidates(head: Head) -> np.ndarray:
+    """(17,C) vertices between which the jaw's points move, their place on the frontal outline
+    first."""
+    return np.concatenate([head.points68[:JAW_COUNT, None], head.contour], axis=1)
+
+
+def outline_weights(head: Head, vertices: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
+    """(17,C): how much of each jaw point lies on each of its candidates, where the outline of the
+    turned face runs. vertices (V,3) in camera space.
 
     Each point may move forward from its place on the frontal outline, never backward: where the
     cheek hides that place, which happens on the side turned away, the cheek is what reaches
@@ -46,11 +55,12 @@ def _outline(head: Head, vertices: np.ndarray, intrinsics: np.ndarray,
     direction of the face for each point, turned in the picture with the face's axis.
     """
     frontal = head.points68[:JAW_COUNT]
-    candidates = np.concatenate([frontal[:, None], head.contour], axis=1)
+    candidates = outline_candidates(head)
     behind = head.mean[candidates, 2] < head.mean[frontal, 2, None]
     behind[:, 0] = False
 
-    up = points[BRIDGE_POINT] - points[CHIN_POINT]
+    ends = project(vertices[head.points68[[BRIDGE_POINT, CHIN_POINT]]], intrinsics)
+    up = ends[0] - ends[1]
     up /= np.hypot(*up)
     right = np.array([-up[1], up[0]])
     radius = head.mean[frontal, :2] - _jaw_centre(head)
@@ -63,8 +73,7 @@ def _outline(head: Head, vertices: np.ndarray, intrinsics: np.ndarray,
     reach = np.einsum("jcx,jx->jc", pixels, outward) / (scale * OUTLINE_SOFTNESS)
     reach[behind] = -np.inf
     weight = np.exp(reach - reach.max(axis=1, keepdims=True))
-    weight /= weight.sum(axis=1, keepdims=True)
-    return np.einsum("jc,jcx->jx", weight, pixels)
+    return weight / weight.sum(axis=1, keepdims=True)
 
 
 def _jaw_centre(head: Head) -> np.ndarray:
