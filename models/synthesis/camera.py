@@ -12,6 +12,8 @@ from functools import cache
 import cv2
 import numpy as np
 
+from .video_damage import video_frame
+
 # How often each fault happens.
 EXPOSURE_PROBABILITY = 0.75
 WHITE_BALANCE_PROBABILITY = 0.50
@@ -24,7 +26,9 @@ MOTION_PROBABILITY = 0.15
 LOW_RESOLUTION_PROBABILITY = 0.40
 SHARPEN_PROBABILITY = 0.12
 NOISE_PROBABILITY = 0.40
-COMPRESSION_PROBABILITY = 0.55
+SMEARED_PROBABILITY = 0.08
+FADED_COLOUR_PROBABILITY = 0.08
+JPEG_PROBABILITY, VIDEO_PROBABILITY = 0.38, 0.20
 
 EXPOSURE_STOPS = 0.5
 """Standard deviation of the exposure error; beyond two stops a face is no longer recognisable."""
@@ -35,7 +39,11 @@ CONTRAST_RANGE = (0.6, 1.5)
 HAZE_RANGE = (0.0, 0.22)
 """Veiling glare: black rises to this fraction of white."""
 WHITE_BALANCE_SPREAD = 0.08
-"""Standard deviation of each channel's log gain. Strong casts made the worst pictures in trials."""
+"""Standard deviation of each channel's log gain. Strong casts made the worst pictures in trials,"""
+CAST_PROBABILITY, CAST_SPREAD = 0.12, 0.22
+"""so they are rare, and lie where real ones do: from candle light to shade, and towards the green of
+old tubes (CAST_GREEN of it)."""
+CAST_GREEN = 0.35
 SATURATION_RANGE = (0.2, 1.6)
 UNEVEN_LIGHT_RANGE = (0.35, 0.9)
 """Brightness of the darkest corner relative to the brightest."""
@@ -57,6 +65,12 @@ GRAIN_PROBABILITY = 0.3
 QUALITY_RANGE = (12, 92)
 SMALL_QUALITY = 45
 """What the lowest JPEG quality gains as pictures get smaller."""
+QUANTISER_RANGE, SMALL_QUANTISER = (20, 43), 12
+"""QP of video, and what the coarsest loses as pictures get smaller."""
+PREDICTED_PROBABILITY, LARGEST_MOTION = 0.6, 6
+"""Frames of a video that are made of the frame before, and how far (px) that may have moved."""
+FADED_COLOUR_SIDE = (8, 40)
+"""Cells of colour across a picture whose colour is much coarser than its brightness."""
 NOISE_BANK_SIDE = 1024
 NOISE_BANK_SEED = 7
 UPSCALING = (cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)
@@ -83,10 +97,18 @@ def damage(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         image = _shrink(image, rng)
     if rng.random() < NOISE_PROBABILITY:
         image = _noise(image, rng)
+    if rng.random() < SMEARED_PROBABILITY:
+        # What phones leave of a noisy picture: no grain, no pores, edges like brush strokes.
+        image = cv2.medianBlur(image, 3 if rng.random() < 0.7 else 5)
     if rng.random() < SHARPEN_PROBABILITY:
         image = _sharpen(image, rng)
-    if rng.random() < COMPRESSION_PROBABILITY:
+    if rng.random() < FADED_COLOUR_PROBABILITY:
+        image = _smear_colour(image, rng)
+    file = rng.random()
+    if file < JPEG_PROBABILITY:
         image = _compress(image, rng)
+    elif file < JPEG_PROBABILITY + VIDEO_PROBABILITY:
+        image = _film(image, rng)
     if shrunk:
         method = UPSCALING[rng.integers(len(UPSCALING))]
         image = cv2.resize(image, (width, height), interpolation=method)
@@ -109,7 +131,11 @@ def _tone(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         gain *= 2.0 ** (stops / 2.2)
         changed = True
     if rng.random() < WHITE_BALANCE_PROBABILITY:
-        gain *= np.exp(rng.normal(0.0, WHITE_BALANCE_SPREAD, 3)).astype(np.float32)
+        cast = rng.normal(0.0, WHITE_BALANCE_SPREAD, 3)
+        if rng.random() < CAST_PROBABILITY:
+            warmth, green = rng.normal(0.0, CAST_SPREAD, 2) * (1.0, CAST_GREEN)
+            cast += (warmth, green, -warmth)
+        gain *= np.exp(cast).astype(np.float32)
         changed = True
     table = np.clip(value[:, None] * gain, 0.0, 1.0)
     if rng.random() < CONTRAST_PROBABILITY:
@@ -216,6 +242,27 @@ def _compress(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if not stored:
         raise RuntimeError("OpenCV could not encode a JPEG picture")
     return cv2.imdecode(data, cv2.IMREAD_COLOR)
+
+
+def _film(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A frame of a video at the picture's present size."""
+    smallness = max(0.0, 1.0 - image.shape[0] / FULL_NOISE_SIDE)
+    quantiser = rng.uniform(QUANTISER_RANGE[0], QUANTISER_RANGE[1] - SMALL_QUANTISER * smallness)
+    motion = None
+    if rng.random() < PREDICTED_PROBABILITY:
+        motion = tuple(rng.integers(-LARGEST_MOTION, LARGEST_MOTION + 1, 2).tolist())
+    return video_frame(image, quantiser, motion)
+
+
+def _smear_colour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Colour that runs over the edges, as on tape, cheap sensors and after strong denoising."""
+    luma, red, blue = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb))
+    size = (image.shape[1], image.shape[0])
+    cells = rng.uniform(*FADED_COLOUR_SIDE)
+    coarse = [int(np.clip(round(cells * side / max(size)), 2, side)) for side in size]
+    smeared = [cv2.resize(cv2.resize(plane, coarse, interpolation=cv2.INTER_AREA), size,
+                          interpolation=cv2.INTER_LINEAR) for plane in (red, blue)]
+    return cv2.cvtColor(cv2.merge((luma, *smeared)), cv2.COLOR_YCrCb2RGB)
 
 
 def _saturate(image: np.ndarray, amount: float) -> np.ndarray:
