@@ -282,7 +282,7 @@ def _paint_layers(head: Head, chart: Chart) -> Layers:
     rng = np.random.default_rng(LAYER_SEED)
     marks = chart.marks
     size = (CHART_HEIGHT, CHART_WIDTH)
-    lips = _group_mask(head, chart, "lips")
+    lips = group_mask(head, chart, "lips")
     painted: dict[str, list[np.ndarray]] = {
         "mottle": [0.4 * fractal_noise(rng, *size, 9, 3) for _ in range(8)],
         "blotch": [0.4 * fractal_noise(rng, *size, 30, 3, 0.7) for _ in range(8)],
@@ -310,7 +310,7 @@ def _paint_layers(head: Head, chart: Chart) -> Layers:
     return Layers(maps, start, count)
 
 
-def _group_mask(head: Head, chart: Chart, group: str) -> np.ndarray:
+def group_mask(head: Head, chart: Chart, group: str) -> np.ndarray:
     """The part of the chart (H,W) 0…1 that a group of quads covers."""
     mask = np.zeros((CHART_HEIGHT, CHART_WIDTH), np.uint8)
     chosen = head.triangle_group == GROUP_NAMES.index(group)
@@ -319,13 +319,13 @@ def _group_mask(head: Head, chart: Chart, group: str) -> np.ndarray:
     return mask.astype(np.float32) / 255.0
 
 
-def _spot(centre, radius_x: float, radius_y: float) -> np.ndarray:
+def spot(centre, radius_x: float, radius_y: float) -> np.ndarray:
     """A Gaussian spot (H,W), radii in texels."""
     x, y = _grid()
     return np.exp(-0.5 * (((x - centre[0]) / radius_x) ** 2 + ((y - centre[1]) / radius_y) ** 2))
 
 
-def _curve(points, thickness: float, blur: float = 0.0) -> np.ndarray:
+def curve(points, thickness: float, blur: float = 0.0) -> np.ndarray:
     """A line (H,W) 0…1 through points (n,2), smoothed into a curve."""
     points = np.asarray(points, np.float64)
     # Chaikin's corner cutting, twice.
@@ -340,7 +340,7 @@ def _curve(points, thickness: float, blur: float = 0.0) -> np.ndarray:
     return cv2.GaussianBlur(field, (0, 0), blur) if blur else field
 
 
-def _fill(points, blur: float) -> np.ndarray:
+def soft_polygon(points, blur: float) -> np.ndarray:
     """A soft polygon (H,W) 0…1 of points (n,2)."""
     mask = np.zeros((CHART_HEIGHT, CHART_WIDTH), np.uint8)
     cv2.fillPoly(mask, [np.rint(np.asarray(points) * 8).astype(np.int32)], 255, cv2.LINE_AA, 3)
@@ -356,10 +356,10 @@ def _speckle(rng: np.random.Generator, cells: float, low: float, high: float) ->
 def _flush(rng, marks):
     size = abs(marks[45, 0] - marks[36, 0])
     cheeks = [(marks[a] + marks[b]) / 2 + rng.normal(0, 4, 2) for a, b in ((2, 31), (14, 35))]
-    field = sum(_spot(c, size * rng.uniform(0.13, 0.25), size * rng.uniform(0.1, 0.22))
+    field = sum(spot(c, size * rng.uniform(0.13, 0.25), size * rng.uniform(0.1, 0.22))
                 for c in cheeks)
-    field = field + rng.uniform(0.2, 1.0) * _spot(marks[30], size * 0.1, size * 0.1)
-    field = field + rng.uniform(0.0, 0.5) * _spot(marks[8], size * 0.14, size * 0.1)
+    field = field + rng.uniform(0.2, 1.0) * spot(marks[30], size * 0.1, size * 0.1)
+    field = field + rng.uniform(0.0, 0.5) * spot(marks[8], size * 0.14, size * 0.1)
     return np.clip(field * (1 + 0.25 * fractal_noise(rng, CHART_HEIGHT, CHART_WIDTH, 20, 2)), 0, 1)
 
 
@@ -368,8 +368,8 @@ def _sockets(rng, marks):
     field = 0.0
     for eye in (marks[36:42], marks[42:48]):
         centre = eye.mean(axis=0)
-        field = field + _spot(centre + (0, size * rng.uniform(0.05, 0.1)), size * 0.15, size * 0.06)
-        field = field + rng.uniform(0.0, 0.8) * _spot(centre - (0, size * 0.06), size * 0.16,
+        field = field + spot(centre + (0, size * rng.uniform(0.05, 0.1)), size * 0.15, size * 0.06)
+        field = field + rng.uniform(0.0, 0.8) * spot(centre - (0, size * 0.06), size * 0.16,
                                                       size * 0.06)
     return np.clip(field, 0, 1)
 
@@ -398,13 +398,13 @@ def _lids(rng, marks):
         corners = marks[low:low + 4]
         brow = marks[high:high + 5]
         outline = np.concatenate([corners, (0.45 * corners[::-1] + 0.55 * brow[[4, 3, 1, 0]])])
-        field = field + _fill(outline, rng.uniform(2, 5))
+        field = field + soft_polygon(outline, rng.uniform(2, 5))
     return np.clip(field, 0, 1)
 
 
 def _rims(rng, marks):
     thickness = rng.uniform(1, 2.4)
-    return np.clip(sum(_curve(np.concatenate([eye, eye[:1]]), thickness, 0.7)
+    return np.clip(sum(curve(np.concatenate([eye, eye[:1]]), thickness, 0.7)
                        for eye in (marks[36:42], marks[42:48])), 0, 1)
 
 
@@ -441,13 +441,13 @@ def _beard(rng, marks, lips):
     left = marks[1] * (1 - cheek_line) + marks[3] * cheek_line
     right = np.array([2 * marks[8, 0] - left[0], left[1]])
     low = marks[8, 1] + rng.uniform(8, 40)
-    full = _fill([left, (mouth[0] + left) / 2 + (0, -rng.uniform(-8, 14)), nose + (-width * 0.4, 2),
+    full = soft_polygon([left, (mouth[0] + left) / 2 + (0, -rng.uniform(-8, 14)), nose + (-width * 0.4, 2),
                   nose + (width * 0.4, 2), (mouth[6] + right) / 2 + (0, -rng.uniform(-8, 14)),
                   right,
                   (right[0], low), (left[0], low)], rng.uniform(3, 8))
-    moustache = _fill([mouth[0] + (-4, 3), nose + (-width * 0.3, 3), nose + (width * 0.3, 3),
+    moustache = soft_polygon([mouth[0] + (-4, 3), nose + (-width * 0.3, 3), nose + (width * 0.3, 3),
                        mouth[6] + (4, 3), mouth[3] + (0, -1)], 2)
-    chin = _fill([mouth[0] + (-2, 6), mouth[9] + (0, 3), mouth[6] + (2, 6), marks[10] + (0, 6),
+    chin = soft_polygon([mouth[0] + (-2, 6), mouth[9] + (0, 3), mouth[6] + (2, 6), marks[10] + (0, 6),
                   marks[6] + (0, 6)], 4)
     style = rng.random()
     if style < 0.6:
@@ -488,7 +488,7 @@ def _cheek_folds(rng, marks):
         out = side * rng.uniform(5, 11)
         path = [start + (side * 3, -4), start + (out * 0.7, 4),
                 (start + end) / 2 + (out, 0), end + (out, rng.uniform(0, 14))]
-        field = field + _curve(path, rng.uniform(1, 2.2), rng.uniform(0.8, 2.0))
+        field = field + curve(path, rng.uniform(1, 2.2), rng.uniform(0.8, 2.0))
     return np.clip(2.2 * field, 0, 1)
 
 
@@ -499,7 +499,7 @@ def _forehead_folds(rng, marks):
         y = min(left[1], right[1]) - 12 - level * rng.uniform(9, 14)
         x = np.linspace(left[0] + rng.uniform(-6, 30), right[0] - rng.uniform(-6, 30), 7)
         path = np.stack([x, y + rng.normal(0, 1.8, 7)], axis=1)
-        field = field + rng.uniform(0.4, 1.0) * _curve(path, rng.uniform(1, 2), 1.0)
+        field = field + rng.uniform(0.4, 1.0) * curve(path, rng.uniform(1, 2), 1.0)
     return np.clip(2.0 * field, 0, 1)
 
 
@@ -509,7 +509,7 @@ def _glabella_folds(rng, marks):
         x = marks[27, 0] + side * rng.uniform(4, 9)
         y = marks[mark, 1]
         path = [(x, y - rng.uniform(4, 12)), (x + side * 1.5, y), (x, y + rng.uniform(4, 9))]
-        field = field + _curve(path, rng.uniform(1, 2), 1.0)
+        field = field + curve(path, rng.uniform(1, 2), 1.0)
     return np.clip(2.0 * field, 0, 1)
 
 
@@ -522,11 +522,11 @@ def _eye_folds(rng, marks):
             length = rng.uniform(8, 18)
             path = [start, start + side * length * np.array([0.5, side * slope * 0.4]),
                     start + side * length * np.array([1.0, side * slope])]
-            field = field + 0.8 * _curve(path, 1, 0.8)
+            field = field + 0.8 * curve(path, 1, 0.8)
         low = eye[[0, 5, 4, 3]] + np.array([(0, 4), (0, 8), (0, 8), (0, 4)]) * rng.uniform(0.8, 1.4)
-        field = field + rng.uniform(0.2, 1.0) * _curve(low, 1.5, 1.4)
+        field = field + rng.uniform(0.2, 1.0) * curve(low, 1.5, 1.4)
         # The fold of the upper lid.
         high = eye[:4] - np.array([(0, 2), (0, 5), (0, 5), (0, 2)]) * rng.uniform(0.8, 1.5)
-        field = field + rng.uniform(0.3, 1.0) * _curve(high, 1.2, 0.8)
+        field = field + rng.uniform(0.3, 1.0) * curve(high, 1.2, 0.8)
     return np.clip(1.6 * field, 0, 1)
 
