@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from .sequence import SequenceRenderer
 
 SOURCES = ("people", "portraits", "background", "heads")
-GROUP = 4
-"""Pictures of one person: making the person costs as much as drawing two or three pictures."""
+GROUP = 8
+"""Pictures of one person: making the person costs as much as drawing one or two pictures."""
 SHEET_COLUMNS, SHEET_ROWS = 8, 6
 MARKED_EVERY = 3
 """Every third picture of a sheet has its points drawn in."""
 MARK_COLOURS = {1: (40, 255, 40), 0: (255, 60, 40)}
 """Seen and hidden points, RGB."""
-BENCHMARK_COUNT = 200
+BENCHMARK_COUNT = 400
 SEQUENCE_STREAM = 10
 """Beside the numbers of the sources in the seeds."""
 SEQUENCE_FRAMES, SEQUENCE_SIDE = 150, 256

@@ -21,6 +21,8 @@ EDGE_TOLERANCE = 1e-7
 
 SMALLEST_AREA = 1e-9
 """Triangles of less than this doubled area (px²) are seen edge-on and cover no pixel."""
+WIDE = 8
+"""Pixels of a row of a triangle's bounding box beyond which it pays to skip those outside."""
 
 
 def rasterize(
@@ -138,6 +140,16 @@ def bilinear(image: np.ndarray, uv: np.ndarray) -> np.ndarray:
     return _bilinear(image, flat).reshape(*uv.shape[:-1], image.shape[2])
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def _narrowed(weight, slope, first, last):
+    """Columns first…last without most of those where a weight, linear in them, is negative."""
+    if slope > 0:
+        return max(first, -weight / slope - 1.0), last
+    if slope < 0:
+        return first, min(last, 1.0 - weight / slope)
+    return first, last
+
+
 @numba.njit(cache=True, nogil=True)
 def _fill(screen, triangles, culled, triangle, nearness):
     """Write the nearest triangle's index, and 1 / depth, into each pixel."""
@@ -168,7 +180,16 @@ def _fill(screen, triangles, culled, triangle, nearness):
         for y in range(int(low_y), int(high_y) + 1):
             weight_a = (low_x - cx) * a_x + (y - cy) * a_y
             weight_b = (low_x - cx) * b_x + (y - cy) * b_y
-            for x in range(int(low_x), int(high_x) + 1):
+            first, last = 0.0, high_x - low_x
+            if last > WIDE:
+                # Long slanting triangles cover little of their bounding box.
+                first, last = _narrowed(weight_a, a_x, first, last)
+                first, last = _narrowed(weight_b, b_x, first, last)
+                first, last = _narrowed(1.0 - weight_a - weight_b, -a_x - b_x, first, last)
+                first = np.floor(first)
+                weight_a += first * a_x
+                weight_b += first * b_x
+            for x in range(int(low_x + first), int(low_x + last) + 1):
                 weight_c = 1.0 - weight_a - weight_b
                 if (weight_a >= -EDGE_TOLERANCE and weight_b >= -EDGE_TOLERANCE
                         and weight_c >= -EDGE_TOLERANCE):
