@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.head import EYE_BONES, SHAPE_NAMES, load_head
+from models.head import EYE_BONES, load_head
 from models.head.person import Person as HeadOfPerson
 
 from .accessories import Glasses, HatMaker, Mesh, glasses
@@ -74,12 +74,13 @@ class ActorMaker:
     """Draws actors.
 
     photos: a folder of photographs whose face-free parts may serve as backgrounds and cloth. bare:
-    heads alone, without hair and anything worn.
+    heads alone, without hair and anything worn. skins: a bank of photographed skins, see skin_bank.
     """
 
-    def __init__(self, photos: str | Path | None = None, bare: bool = False):
+    def __init__(self, photos: str | Path | None = None, bare: bool = False,
+                 skins: str | Path | None = None):
         self.head = load_head()
-        self.painter = SkinPainter(self.head)
+        self.painter = SkinPainter(self.head, skins)
         self.backdrops = Backdrops(photos)
         self.bare = bare
         self._grower = HairGrower(self.head)
@@ -123,12 +124,10 @@ class ActorMaker:
             elif bearded < LONG_BEARD_PROBABILITY + BEARD_SHADOW_PROBABILITY:
                 beard = rng.uniform(0.05, 0.7)
             if kind >= HAIRLESS_PROBABILITY + CROPPED_PROBABILITY:
-                strands.append(self._grower.grow_scalp(
+                strands += self._grower.grow_scalp(
                     rng, sample_style(rng), painter.layers.maps[scalp_layer], hair, vertices,
-                    normals))
-        at_rest = np.zeros(len(SHAPE_NAMES), np.float32)
-        skin = painter.paint(rng, tone_log, at_rest, hair, age, (beard_layer, beard),
-                             (scalp_layer, scalp))
+                    normals)
+        skin = painter.paint(rng, tone_log, hair, age, (beard_layer, beard), (scalp_layer, scalp))
         return skin, strands
 
     def _look(self, rng: np.random.Generator) -> Look:

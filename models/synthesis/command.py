@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="what portraits_registration wrote about the portraits in --photos")
     parser.add_argument("--surface", action="store_true",
                         help="also label the place on the head, depth and normals per pixel")
+    parser.add_argument("--skins", type=Path, help="bank of photographed skins for people to wear")
     parser.add_argument("--sheet", type=Path, help="write a PNG picture of 48 samples")
     parser.add_argument("--benchmark", action="store_true", help="measure pictures per second")
     parser.add_argument("--part", default="0/1", metavar="K/N",
@@ -88,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.sequences:
         return _run_sequences(arguments, part, parts)
     renderer = make_renderer(arguments.source, arguments.photos, arguments.fits,
-                             arguments.surface)
+                             arguments.surface, arguments.skins)
     if arguments.sheet:
         _write_sheet(renderer, arguments)
     if arguments.benchmark:
@@ -116,14 +117,14 @@ def _run_sequences(arguments: argparse.Namespace, part: int, parts: int) -> int:
 
 
 def make_renderer(source: str, photos: Path | None, fits: Path | None = None,
-                  surface: bool = False) -> Renderer:
+                  surface: bool = False, skins: Path | None = None) -> Renderer:
     """The renderer of one source; imports what it needs only then.
 
-    surface: its samples shall have the labels of the head's surface.
+    surface: its samples shall have the labels of the head's surface. skins: a bank, for people.
     """
     if source == "people":
         from .renderer import PeopleRenderer
-        return PeopleRenderer(photos, surface=surface)
+        return PeopleRenderer(photos, surface=surface, skins=skins)
     if source == "heads":
         from .renderer import PeopleRenderer
         return PeopleRenderer(bare=True, surface=surface)

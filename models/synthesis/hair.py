@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hair and beards as strands that grow from the head, are combed, fall and are drawn as lines."""
+"""Hair and beards grow from the head, are combed and fall: locks with fine strands astray between
+them, and beards of strands alone, which are drawn as lines."""
 
 from __future__ import annotations
 
@@ -12,13 +13,21 @@ from models.head import GROUP_NAMES, Head
 
 from . import pool
 from .light import LAMBERT, Light
+from .locks import Locks, draw_locks
 from .shading import _irradiance
-from .skin import CHART_HEIGHT, CHART_WIDTH, chart_coordinates
+from .skin_chart import CHART_HEIGHT, CHART_WIDTH, chart_coordinates
 
 ROOT_SEED = 31
 SCALP_ROOTS, BEARD_ROOTS = 9000, 5000
-SCALP_STEPS, BEARD_STEPS = 12, 5
-"""Points of a strand."""
+LOCK_ROOTS = 1600
+"""Roots of the scalp in an order in which each lies far from those before, for locks."""
+LOCK_STEPS, STRAY_STEPS, BEARD_STEPS = 14, 12, 5
+"""Points of a lock or strand."""
+STRAYS = 500
+"""Single strands between the locks."""
+STRAY_JITTER, STRAY_CLARITY = 0.22, 0.00045
+LOCK_TAPER = 0.45
+"""Share of a lock's width that is left at its tip."""
 SCALP_LOWEST = -0.11
 """Roots of the scalp lie above this height (m)."""
 
@@ -63,10 +72,11 @@ class Roots:
 class Style:
     """A haircut. Lengths in metres.
 
-    lift 0…1: how far hair stands off the skull. flow (3,): where it is combed, head space; part:
-    x of the parting, from which it is combed aside with strength aside. fall: pull downward each
-    step. curl: radius; turns: of the curl along the strand. fringe: height to which hair may hang
-    into the face. share: of the roots used.
+    length; lift 0…1: how far hair stands off the skull. flow (3,): where it is combed, head space;
+    part: x of the parting, from which it is combed aside with strength aside. fall: pull downward
+    each step. curl: radius; turns: of the curl along the strand. fringe: height to which hair may
+    hang into the face. locks: how many, of this width. bun: where the hair is tied into a knot,
+    None where it is not.
     """
 
     length: float
@@ -78,7 +88,9 @@ class Style:
     curl: float
     turns: float
     fringe: float
-    share: float
+    locks: int = 420
+    width: float = 0.013
+    bun: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -112,39 +124,87 @@ def sample_colour(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:
 
 
 def sample_style(rng: np.random.Generator) -> Style:
-    """Draw a haircut: short, combed back, side parting, fringe, long, curly, tied back."""
-    kind = rng.random()
+    """Draw a haircut."""
+    styles = list(STYLE_FREQUENCY)
+    frequency = np.array(list(STYLE_FREQUENCY.values()))
     side = rng.choice((-1.0, 1.0))
-    part = side * rng.uniform(0.0, 0.045)
-    fringe = rng.uniform(0.015, 0.05)
-    if kind < 0.30:
-        return Style(rng.uniform(0.012, 0.045), rng.uniform(0.3, 0.9),
-                     np.array([side * rng.uniform(0, 0.5), rng.uniform(-0.4, 0.3),
-                               rng.uniform(-0.2, 1.0)]),
-                     part, rng.uniform(0, 0.4), rng.uniform(0, 0.15), 0.0005, 1.0, fringe, 1.0)
-    if kind < 0.42:
-        return Style(rng.uniform(0.04, 0.12), rng.uniform(0.15, 0.5),
-                     np.array([side * 0.3, 0.3, -1.0]), part, rng.uniform(0, 0.5), 0.1, 0.001, 1.0,
-                     fringe, 1.0)
-    if kind < 0.58:
-        return Style(rng.uniform(0.06, 0.16), rng.uniform(0.1, 0.4), np.array([0.0, -0.2, 0.1]),
-                     part, rng.uniform(0.7, 1.2), rng.uniform(0.15, 0.35), rng.uniform(0, 0.003),
-                     rng.uniform(0.5, 2), rng.uniform(0.0, 0.04), 1.0)
-    if kind < 0.68:
-        # A fringe combed forward over the forehead, down to the brows or beyond.
-        return Style(rng.uniform(0.06, 0.2), rng.uniform(0.1, 0.3), np.array([0.0, -0.2, 0.8]),
-                     part, rng.uniform(0.0, 0.5), rng.uniform(0.25, 0.5), rng.uniform(0, 0.002),
-                     rng.uniform(0.5, 2), rng.uniform(-0.005, 0.03), 1.0)
-    if kind < 0.86:
-        return Style(rng.uniform(0.18, 0.38), rng.uniform(0.08, 0.3), np.array([0.0, -0.3, -0.3]),
-                     part, rng.uniform(0.6, 1.3), rng.uniform(0.3, 0.6), rng.uniform(0, 0.008),
-                     rng.uniform(0.5, 5), rng.uniform(0.0, 0.05), 1.0)
-    if kind < 0.94:
-        # Curly and standing off all round.
-        return Style(rng.uniform(0.03, 0.11), 1.0, np.zeros(3), part, 0.0, rng.uniform(0.0, 0.2),
-                     rng.uniform(0.003, 0.008), rng.uniform(2, 6), fringe, 1.0)
-    return Style(rng.uniform(0.14, 0.2), 0.05, np.array([0.0, 0.1, -1.0]), 0.0, 0.0, 0.05, 0.0005,
-                 1.0, 0.06, 1.0)
+    return styles[rng.choice(len(styles), p=frequency / frequency.sum())](rng, side)
+
+
+def _crop(rng, side):
+    """Short all over, brushed up, forward or aside."""
+    flow = np.array([side * rng.uniform(0, 0.6), rng.uniform(-0.4, 0.4), rng.uniform(-0.3, 1.0)])
+    return Style(rng.uniform(0.014, 0.04), rng.uniform(0.2, 0.7), flow, side * rng.uniform(0, 0.04),
+                 rng.uniform(0, 0.4), rng.uniform(0, 0.15), rng.choice((0.0, 0.0025)), 1.0,
+                 rng.uniform(0.02, 0.05), 800, rng.uniform(0.006, 0.010))
+
+
+def _swept(rng, side):
+    """Longer on top, combed back or up and to a side."""
+    return Style(rng.uniform(0.04, 0.10), rng.uniform(0.15, 0.5),
+                 np.array([side * rng.uniform(0.2, 0.8), rng.uniform(0.0, 0.5), -0.8]),
+                 side * rng.uniform(0.02, 0.05), rng.uniform(0, 0.5), 0.1, rng.uniform(0, 0.003),
+                 1.0, rng.uniform(0.02, 0.05), 520, rng.uniform(0.009, 0.013))
+
+
+def _side_parting(rng, side):
+    return Style(rng.uniform(0.05, 0.12), rng.uniform(0.08, 0.3), np.array([0.0, -0.1, 0.1]),
+                 side * rng.uniform(0.02, 0.045), rng.uniform(0.7, 1.2), rng.uniform(0.12, 0.25),
+                 rng.uniform(0, 0.003), rng.uniform(0.5, 1.5), rng.uniform(0.015, 0.045), 480,
+                 rng.uniform(0.010, 0.014))
+
+
+def _bob(rng, side):
+    """Down to chin or jaw, parted."""
+    return Style(rng.uniform(0.12, 0.20), rng.uniform(0.08, 0.25), np.array([0.0, -0.3, -0.1]),
+                 side * rng.uniform(0.0, 0.04), rng.uniform(0.6, 1.2), rng.uniform(0.3, 0.5),
+                 rng.uniform(0, 0.006), rng.uniform(0.5, 2.0), rng.uniform(0.0, 0.04))
+
+
+def _fringe(rng, side):
+    """Combed forward over the forehead, down to the brows or beyond."""
+    return Style(rng.uniform(0.06, 0.20), rng.uniform(0.08, 0.25), np.array([0.0, -0.2, 0.8]),
+                 side * rng.uniform(0, 0.03), rng.uniform(0.0, 0.5), rng.uniform(0.25, 0.5),
+                 rng.uniform(0, 0.003), rng.uniform(0.5, 2.0), rng.uniform(-0.002, 0.035), 520,
+                 rng.uniform(0.008, 0.013))
+
+
+def _long(rng, side):
+    """Over the shoulders, straight or in waves."""
+    return Style(rng.uniform(0.20, 0.38), rng.uniform(0.06, 0.2), np.array([0.0, -0.3, -0.3]),
+                 side * rng.uniform(0.0, 0.045), rng.uniform(0.6, 1.3), rng.uniform(0.3, 0.6),
+                 rng.choice((0.0, 0.004, 0.007)), rng.uniform(0.5, 2.5), rng.uniform(0.0, 0.05), 400,
+                 rng.uniform(0.012, 0.016))
+
+
+def _curls(rng, side):
+    """Curls that hang or stand off."""
+    return Style(rng.uniform(0.08, 0.26), rng.uniform(0.3, 0.7), np.array([0.0, -0.1, -0.1]),
+                 side * rng.uniform(0.0, 0.04), rng.uniform(0.3, 0.9), rng.uniform(0.1, 0.35),
+                 rng.uniform(0.006, 0.011), rng.uniform(1.8, 2.6), rng.uniform(0.005, 0.045), 480,
+                 rng.uniform(0.008, 0.012))
+
+
+def _afro(rng, side):
+    """Close curls that stand off all round."""
+    return Style(rng.uniform(0.015, 0.09), 1.0, np.zeros(3), 0.0, 0.0, rng.uniform(0.0, 0.08),
+                 rng.uniform(0.003, 0.006), rng.uniform(1.5, 2.6), rng.uniform(0.02, 0.05), 900,
+                 rng.uniform(0.007, 0.010))
+
+
+def _tied(rng, side):
+    """Combed back flat, the rest hanging behind or in a knot."""
+    bun = np.array([0.0, rng.uniform(-0.02, 0.10), -rng.uniform(0.15, 0.17)])
+    return Style(rng.uniform(0.14, 0.2), 0.03, np.array([0.0, 0.1, -1.0]),
+                 side * rng.uniform(0.0, 0.03), rng.uniform(0.0, 0.3), 0.05, 0.0, 1.0, 0.06, 480,
+                 rng.uniform(0.010, 0.014), bun if rng.random() < 0.6 else None)
+
+
+STYLE_FREQUENCY = {
+    _crop: 0.27, _swept: 0.11, _side_parting: 0.11, _bob: 0.09, _fringe: 0.11, _long: 0.12,
+    _curls: 0.07, _afro: 0.06, _tied: 0.06,
+}
+"""Haircuts and how common they are in the pictures."""
 
 
 class HairGrower:
@@ -159,34 +219,80 @@ class HairGrower:
         high = skin & (centre[:, 1] > SCALP_LOWEST)
         low = skin & (centre[:, 1] < -0.005) & (centre[:, 2] > -0.075)
         self.scalp = _scatter(head, np.flatnonzero(high), SCALP_ROOTS, rng)
+        self.lock_order = _spread(self.scalp.rest, LOCK_ROOTS)
         self.beard = _scatter(head, np.flatnonzero(low), BEARD_ROOTS, rng)
 
     def grow_scalp(self, rng: np.random.Generator, style: Style, layer: np.ndarray,
-                   colour: np.ndarray, vertices: np.ndarray, normals: np.ndarray) -> Strands:
-        """Hair on the skull where the chart layer (H,W) says so.
+                   colour: np.ndarray, vertices: np.ndarray, normals: np.ndarray,
+                   pressed: bool = False) -> list[Locks | Strands]:
+        """Hair on the skull where the chart layer (H,W) says so: locks, and strands astray.
 
-        vertices, normals (V,3): the person, in head space.
+        vertices, normals (V,3): the person, in head space. pressed: it lies flat, under a hat.
         """
         roots = self.scalp
-        keep = np.flatnonzero(roots.density(layer) > 0.3)
-        start = roots.at(keep, self.triangles, vertices)
-        normal = roots.at(keep, self.triangles, normals)
-        scale = _skull_scale(start)
-        flow = np.tile(style.flow, (len(keep), 1))
-        sideways = np.clip((start[:, 0] - style.part) / 0.02, -1, 1)
-        flow[:, 0] += style.aside * sideways
-        layerness = rng.uniform(0.0, 1.0, len(keep)).astype(np.float32)
-        length = style.length * rng.uniform(0.75, 1.1, len(keep))
-        jitter = rng.normal(0, 0.10, (len(keep), 3)) + _cluster_jitter(rng, roots.rest[keep])
-        points = _grow(start.astype(np.float32), normal.astype(np.float32),
-                       (flow + jitter).astype(np.float32), length.astype(np.float32),
-                       np.float32(style.lift), np.float32(style.fall), layerness, SCALP_STEPS,
-                       (SKULL_CENTRE * scale).astype(np.float32),
-                       (SKULL_RADII * scale).astype(np.float32), np.float32(style.fringe))
-        _curl(points, rng, style.curl, style.turns)
-        shade = (0.45 + 0.65 * layerness) * np.exp(rng.normal(0, 0.12, len(keep)))
-        return Strands(points, (colour * shade[:, None]).astype(np.float32), 0.0009,
-                       roots.triangle[keep], roots.bary[keep])
+        if pressed:
+            style = replace(style, lift=min(style.lift, 0.1), bun=None)
+        rooted = roots.density(layer) > 0.3
+        keep = self.lock_order[rooted[self.lock_order]][:style.locks]
+        strays = np.flatnonzero(rooted)[:STRAYS]
+        scale = _skull_scale(roots.at(np.flatnonzero(rooted), self.triangles, vertices))
+        locality = rng.uniform(40, 160, (3, 3)), rng.uniform(0, 6.3, (3, 3)), rng.uniform(0.0, 0.3)
+
+        def grow(chosen, steps, spread):
+            start = roots.at(chosen, self.triangles, vertices)
+            normal = roots.at(chosen, self.triangles, normals)
+            flow = np.tile(style.flow, (len(chosen), 1))
+            flow[:, 0] += style.aside * np.clip((start[:, 0] - style.part) / 0.02, -1, 1)
+            flow += rng.normal(0, spread, flow.shape) + _cluster_jitter(roots.rest[chosen], locality)
+            above = rng.uniform(0.0, 1.0, len(chosen)).astype(np.float32)
+            length = style.length * rng.uniform(0.75, 1.1, len(chosen))
+            points = _grow(start.astype(np.float32), normal.astype(np.float32),
+                           flow.astype(np.float32), length.astype(np.float32),
+                           np.float32(style.lift), np.float32(style.fall),
+                           above * np.float32(0.0 if pressed else 1.0), steps,
+                           (SKULL_CENTRE * scale).astype(np.float32),
+                           (SKULL_RADII * scale).astype(np.float32), np.float32(style.fringe))
+            _curl(points, rng, style.curl, style.turns)
+            shade = (0.5 + 0.6 * above) * np.exp(rng.normal(0, 0.12, len(chosen)))
+            return points, (colour * shade[:, None]).astype(np.float32)
+
+        points, shades = grow(keep, LOCK_STEPS, 0.10)
+        along = np.linspace(0, 1, LOCK_STEPS)
+        width = (style.width * rng.uniform(0.7, 1.3, (len(keep), 1))
+                 * (1 - (1 - LOCK_TAPER) * along ** 1.5))
+        locks = Locks(points, width.astype(np.float32), shades,
+                      rng.integers(0, 1 << 20, len(keep)).astype(np.int32), roots.triangle[keep],
+                      roots.bary[keep])
+        hair = [locks]
+        if style.bun is not None:
+            hair.append(self._knot(rng, style, colour, scale, keep))
+        points, shades = grow(strays, STRAY_STEPS, STRAY_JITTER)
+        hair.append(Strands(points, shades, STRAY_CLARITY, roots.triangle[strays],
+                            roots.bary[strays]))
+        return hair
+
+    def _knot(self, rng, style, colour, scale, keep) -> Locks:
+        """A bun: locks wound around a ball behind or on top of the head."""
+        count, radius = 46, rng.uniform(0.026, 0.042)
+        axis = rng.normal(0, 1, (count, 3)) * 0.35 + style.bun - SKULL_CENTRE
+        axis /= np.linalg.norm(axis, axis=1, keepdims=True)
+        first = np.cross(axis, rng.normal(0, 1, (count, 3)))
+        first /= np.linalg.norm(first, axis=1, keepdims=True)
+        second = np.cross(axis, first)
+        height = rng.uniform(-0.9, 0.95, (count, 1))
+        turn = np.linspace(0, rng.uniform(2.0, 4.0), LOCK_STEPS) + rng.uniform(0, 6.3, (count, 1))
+        ring = radius * np.sqrt(1 - height ** 2)
+        points = (style.bun * scale + axis[:, None] * (radius * height)[..., None]
+                  + ring[..., None] * (np.cos(turn)[..., None] * first[:, None]
+                                       + np.sin(turn)[..., None] * second[:, None]))
+        width = np.full((count, LOCK_STEPS), style.width) * rng.uniform(0.8, 1.2, (count, 1))
+        shade = rng.uniform(0.6, 1.1, (count, 1))
+        nearest = np.linalg.norm(self.scalp.rest[keep] - style.bun, axis=1).argmin()
+        root = np.full(count, keep[nearest])
+        return Locks(points.astype(np.float32), width.astype(np.float32),
+                     (colour * shade).astype(np.float32),
+                     rng.integers(0, 1 << 20, count).astype(np.int32),
+                     self.scalp.triangle[root], self.scalp.bary[root])
 
     def grow_beard(self, rng: np.random.Generator, length: float, layer: np.ndarray,
                    colour: np.ndarray, vertices: np.ndarray, normals: np.ndarray) -> Strands:
@@ -233,11 +339,21 @@ def _skull_scale(start: np.ndarray) -> np.ndarray:
     return np.clip([half, height, depth], 0.75, 1.35)
 
 
-def _cluster_jitter(rng: np.random.Generator, rest: np.ndarray) -> np.ndarray:
-    """Locks: neighbouring roots share a direction (n,3)."""
-    frequency = rng.uniform(40, 160, (3, 3))
-    phase = rng.uniform(0, 6.3, (3, 3))
-    strength = rng.uniform(0.0, 0.3)
+def _spread(places: np.ndarray, count: int) -> np.ndarray:
+    """Indices (count,) of places (n,3), each the farthest from those before."""
+    order = np.empty(count, np.int64)
+    order[0] = 0
+    distance = np.full(len(places), np.inf)
+    for k in range(1, count):
+        distance = np.minimum(distance, ((places - places[order[k - 1]]) ** 2).sum(axis=1))
+        order[k] = distance.argmax()
+    return order
+
+
+def _cluster_jitter(rest: np.ndarray, locality: tuple) -> np.ndarray:
+    """Neighbouring roots share a direction (n,3); locality: frequencies (3,3) 1/m, phases (3,3)
+    and strength."""
+    frequency, phase, strength = locality
     return strength * np.stack([np.sin(rest @ frequency[k] + phase[k, 0])
                                 + np.sin(rest @ frequency[(k + 1) % 3][::-1] + phase[k, 1])
                                 for k in range(3)], axis=1)
@@ -302,12 +418,16 @@ def _curl(points: np.ndarray, rng: np.random.Generator, radius: float, turns: fl
     points[:, :, 2] += grow * np.sin(angle)
 
 
-def draw_strands(strands: Strands, to_camera: tuple[np.ndarray, np.ndarray], intrinsics: np.ndarray,
-                 light: Light, linear: np.ndarray, classes: np.ndarray, depth: np.ndarray) -> None:
+def draw_strands(strands: Strands | Locks, to_camera: tuple[np.ndarray, np.ndarray],
+                 intrinsics: np.ndarray, light: Light, linear: np.ndarray, classes: np.ndarray,
+                 depth: np.ndarray) -> None:
     """Draw strands over linear light (H,W,3), their class into classes and depth, in place.
 
     to_camera: rotation (3,3) and translation (3,) from head to camera space.
     """
+    if isinstance(strands, Locks):
+        draw_locks(strands, to_camera, intrinsics, SKULL_CENTRE, light, linear, classes, depth)
+        return
     rotation, translation = to_camera
     harmonics = (light.harmonics() * LAMBERT[:, None] / np.pi).astype(np.float32)
     lens = np.array([intrinsics[0, 0], intrinsics[0, 2], intrinsics[1, 2]], np.float32)

@@ -94,12 +94,12 @@ class PeopleRenderer:
 
     photos: a folder of photographs whose face-free parts may serve as backgrounds and cloth. bare:
     heads alone, without hair, clothes and anything worn. surface: samples shall have the labels of
-    the head's surface.
+    the head's surface. skins: a bank of photographed skins, see skin_bank.
     """
 
     def __init__(self, photos: str | Path | None = None, bare: bool = False,
-                 surface: bool = False):
-        self.actors = ActorMaker(photos, bare)
+                 surface: bool = False, skins: str | Path | None = None):
+        self.actors = ActorMaker(photos, bare, skins)
         self.surface = surface
         self.head = self.actors.head
         self.painter = self.actors.painter

@@ -1,39 +1,39 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Procedural skin: a chart of the head and an albedo map painted on it for each person.
+"""Skin: an albedo map painted on the chart of the head for each person.
 
 The logarithm of the albedo is a base tone plus weighted layers (mottling, pores, freckles, lips,
 brows, beard shadow, creases …). Layers are painted once per process in several variants from a
-fixed seed; a person chooses variants and weights, so that a new face costs one pass over the map.
+fixed seed; a person chooses variants and weights, so that a new face costs one pass over the map. With a bank
+of photographed skins most people wear one of those in place of the plain tone, and fewer layers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
+from pathlib import Path
 
 import cv2
 import numba
 import numpy as np
 
-from models.head import GROUP_NAMES, SHAPE_NAMES, Head
+from models.head import SHAPE_NAMES, Head
 
 from .noise import fractal_noise, smooth_noise
-
-CHART_HEIGHT, CHART_WIDTH = 320, 448
-CHART_TOP, CHART_BOTTOM = 0.12, -0.19
-"""Heights (m, head space) of the chart's upper and lower edge."""
-CHART_AXIS_Z = -0.06
-"""The chart is a cylinder about the vertical line through this z (m)."""
-FRONT_ANGLE = np.deg2rad(100.0)
-"""Azimuth up to which the chart is evenly spaced; the back of the head is compressed."""
-BACK_COMPRESSION = 4.0
-
-EAR_MARKS = ((36, 31), (45, 35))
-"""The right and the left ear take their colour from between these iBUG points."""
-EAR_SCALE = 0.3
+from .skin_bank import DETAIL_UNIT, SkinBank
+from .skin_chart import (
+    CHART_HEIGHT,
+    CHART_WIDTH,
+    TEXEL_PER_METRE,
+    Chart,
+    curve,
+    grid,
+    group_mask,
+    soft_polygon,
+    spot,
+    to_linear,
+)
 
 LAYER_SEED = 20
-TEXEL_PER_METRE = CHART_HEIGHT / (CHART_TOP - CHART_BOTTOM)
 
 # sRGB colours of skin, lightest to darkest.
 TONES = ((246, 216, 194), (236, 196, 168), (224, 178, 146), (206, 154, 118), (184, 130, 94),
@@ -47,67 +47,50 @@ LIP_COLOURS = ((178, 92, 88), (150, 40, 48), (196, 60, 80), (120, 40, 50), (205,
 LIPSTICK_PROBABILITY = 0.2
 FRECKLE_PROBABILITY = 0.25
 MAKE_UP_PROBABILITY = 0.2
+FLUSH, SOCKETS = np.array([0.02, -0.22, -0.2]), np.array([-0.14, -0.22, -0.16])
+FRECKLES, MOLES = np.array([-0.22, -0.42, -0.5]), np.array([-0.7, -0.9, -0.9])
+"""What these add to the log albedo at most."""
+
+PHOTOGRAPHED_PROBABILITY = 0.75
+"""With a bank of skins, how many people wear one of them."""
+MIXED_PROBABILITY, BEARD_RANKS = 0.5, 80
+"""How many of these have another's low frequencies, from among so many who are about as bearded."""
+OWN_TONE_PROBABILITY = 0.25
+PAINTED_BROWS_PROBABILITY = 0.25
+FEW = 0.3
+"""How much rarer blemishes and make-up are painted on photographed skin, which has its own."""
+BLACK_LOG = -4.2
+"""Log albedo of black hair."""
+RELIEF_RANGE, RELIEF_REACH, RELIEF_LIMIT = (0.1, 0.5), 3, np.float32(0.06)
+"""Height (mm) per log lightness of photographed detail; texels to what it is compared with; mm."""
+
+CREASE = np.array([-0.24, -0.3, -0.3, -0.7])
+"""What a crease of full depth adds to the log albedo and to the height (mm)."""
+SHALLOWEST = 0.01
+"""Depth below which a crease is left out."""
 FOLDS = ("folds_cheek", "folds_forehead", "folds_glabella", "folds_eye")
 """Kinds of creases."""
 
 
-def to_linear(srgb: np.ndarray) -> np.ndarray:
-    """Linear light 0…1 of 8-bit sRGB values (IEC 61966-2-1)."""
-    value = np.asarray(srgb, np.float64) / 255.0
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-
-
-@dataclass(frozen=True)
-class Chart:
-    """Coordinates of the head's surface on the skin map.
-
-    corners (N,3,2) float32: u, v of each triangle's corners in 0…1; u may exceed 1 by the seam at
-    the back of the head and wraps around. marks (68,2): the iBUG points in texels.
-    """
-
-    corners: np.ndarray
-    marks: np.ndarray
-
-    @staticmethod
-    def of(head: Head) -> Chart:
-        """The chart of the mean head."""
-        uv = chart_coordinates(head.mean)
-        corners = uv[head.triangles]
-        far = corners[:, :, 0].max(axis=1) - corners[:, :, 0].min(axis=1) > 0.5
-        corners[far, :, 0] += corners[far, :, 0] < 0.5
-        # Ears stand before the hair in the chart; they take their skin from the cheek instead.
-        ears = head.triangle_group == GROUP_NAMES.index("ears")
-        left = head.mean[head.triangles, 0].mean(axis=1) > 0
-        for chosen, marks in ((ears & ~left, EAR_MARKS[0]), (ears & left, EAR_MARKS[1])):
-            place = uv[head.points68[list(marks)]].mean(axis=0)
-            offset = corners[chosen] - corners[chosen].mean(axis=(0, 1))
-            corners[chosen] = place + EAR_SCALE * offset
-        marks = uv[head.points68] * (CHART_WIDTH, CHART_HEIGHT) - 0.5
-        return Chart(np.ascontiguousarray(corners, np.float32), marks)
-
-
-def chart_coordinates(positions: np.ndarray) -> np.ndarray:
-    """u, v (…,2) float32 in 0…1 of positions (…,3) on the mean head; u = 0.5 is the mid line."""
-    azimuth = np.arctan2(positions[..., 0], positions[..., 2] - CHART_AXIS_Z)
-    beyond = np.maximum(np.abs(azimuth) - FRONT_ANGLE, 0.0)
-    bent = np.sign(azimuth) * (np.minimum(np.abs(azimuth), FRONT_ANGLE) + beyond / BACK_COMPRESSION)
-    half = FRONT_ANGLE + (np.pi - FRONT_ANGLE) / BACK_COMPRESSION
-    u = 0.5 + 0.5 * bent / half
-    v = (CHART_TOP - positions[..., 1]) / (CHART_TOP - CHART_BOTTOM)
-    return np.stack([u, v], axis=-1).astype(np.float32)
-
-
 @dataclass(frozen=True)
 class Layers:
-    """Painted layers: maps (n,H,W) int8, value / 127; first variant and count of each kind."""
+    """Painted layers: maps (n,H,W) int8, value / 127; first variant and count of each kind; boxes
+    (n,4) int: top, bottom, left and right of what is not empty."""
 
     maps: np.ndarray
     start: dict[str, int]
     count: dict[str, int]
 
+    boxes: np.ndarray
+
     def pick(self, kind: str, rng: np.random.Generator) -> int:
         """A random variant of one kind."""
         return self.start[kind] + int(rng.integers(self.count[kind]))
+
+    def box(self, layer: int) -> tuple[slice, slice]:
+        """Rows and columns outside of which a layer is empty."""
+        top, bottom, left, right = self.boxes[layer]
+        return slice(top, bottom), slice(left, right)
 
 
 @dataclass(frozen=True)
@@ -116,109 +99,189 @@ class Skin:
 
     albedo (H,W,4) float32: linear RGB reflectance and, fourth, height for bump shading (mm).
     tone (3,): the plain skin's albedo. roughness: of the specular lobe, 0…1. shine: its strength.
-    layers: what albedo is made of, to make it again with another expression's creases.
+    folds: for each kind of crease its layer, and how deep full expression makes it.
     """
 
     albedo: np.ndarray
     tone: np.ndarray
     roughness: float
     shine: float
-    layers: LayerWeights
-
-
-@dataclass(frozen=True)
-class LayerWeights:
-    """tone_log (3,); index (n,) of layers and amount (n,4) of each; folds: for each kind of crease
-    its layer, its depth without expression, and how much full expression adds."""
-
-    tone_log: np.ndarray
-    index: np.ndarray
-    amount: np.ndarray
-    folds: dict[str, tuple[int, float, float]]
+    folds: dict[str, tuple[int, float]]
 
 
 class SkinPainter:
-    """Makes skins; holds the chart and the layers of one head model."""
+    """Makes skins; holds the chart and the layers of one head model.
 
-    def __init__(self, head: Head):
+    skins: a bank of photographed skins, or the path of one, that most people are to wear.
+    """
+
+    def __init__(self, head: Head, skins: SkinBank | str | Path | None = None):
         self.chart = Chart.of(head)
         self.layers = _paint_layers(head, self.chart)
+        self.relief = _relief(head, self.chart)
+        self.bank = skins if skins is None or isinstance(skins, SkinBank) else SkinBank.load(skins)
+        if self.bank:
+            self._by_beard = np.argsort(self.bank.beard, kind="stable")
 
-    def paint(self, rng: np.random.Generator, tone_log: np.ndarray, expression: np.ndarray,
-              hair: np.ndarray, age: float, beard: tuple[int, float],
-              scalp: tuple[int, float]) -> Skin:
-        """Paint a skin.
+    def paint(self, rng: np.random.Generator, tone_log: np.ndarray, hair: np.ndarray, age: float,
+              beard: tuple[int, float], scalp: tuple[int, float]) -> Skin:
+        """Paint the skin of a face at rest.
 
-        tone_log (3,): log albedo of the plain skin, as `sample_tone` gives it.
-        expression (52,): deepens the creases that go with it. hair (3,): linear albedo of the hair.
-        age 0…1. beard, scalp: the layer (as `layers.pick` gives it) and density 0…1 of hair that
-        is painted on chin and skull.
+        tone_log (3,): log albedo of the plain skin, as `sample_tone` gives it. hair (3,): linear
+        albedo of the hair. age 0…1. beard, scalp: the layer (as `layers.pick` gives it) and density
+        0…1 of hair that is painted on chin and skull.
         """
-        hair_log = np.log(hair)
-        weights: list[tuple[int, np.ndarray]] = []
-
-        def add(kind: str, colour, height: float = 0.0) -> None:
-            amount = np.array([*np.broadcast_to(colour, 3), height])
-            weights.append((self.layers.pick(kind, rng), amount))
-
-        paleness = float(np.clip(np.exp(tone_log[0]) * 1.4, 0.15, 1.0))
+        if self.bank and rng.random() < PHOTOGRAPHED_PROBABILITY:
+            return self._photographed(rng, tone_log, hair, age, beard, scalp)
+        strokes = Strokes(self.layers, rng)
+        paleness = _paleness(tone_log)
         blood = np.array([-0.02, -0.10, -0.09]) * paleness
-        add("mottle", blood * rng.uniform(0.2, 1.3))
-        add("blotch", -0.06 * rng.uniform(0.2, 1.5))
-        add("grain", -0.05 * rng.uniform(0.3, 1.5), rng.uniform(0.02, 0.12))
-        add("flush", np.array([0.02, -0.22, -0.2]) * paleness * rng.uniform(0.1, 1.3))
-        add("sockets", np.array([-0.14, -0.22, -0.16]) * rng.uniform(0.0, 1.3))
+        strokes.add("mottle", blood * rng.uniform(0.2, 1.3))
+        strokes.add("blotch", -0.06 * rng.uniform(0.2, 1.5))
+        strokes.add("grain", -0.05 * rng.uniform(0.3, 1.5), rng.uniform(0.02, 0.12))
+        strokes.add("flush", FLUSH * paleness * rng.uniform(0.1, 1.3))
+        strokes.add("sockets", SOCKETS * rng.uniform(0.0, 1.3))
         if rng.random() < FRECKLE_PROBABILITY:
-            add("freckles", np.array([-0.22, -0.42, -0.5]) * rng.uniform(0.2, 1.0))
-        add("moles", np.array([-0.7, -0.9, -0.9]) * rng.uniform(0.0, 1.0))
-        self._paint_lips(rng, tone_log, paleness, add)
-        if rng.random() < MAKE_UP_PROBABILITY:
-            add("lids", np.log(to_linear(rng.uniform(50, 170, 3))) * 0.3 - tone_log * 0.3)
-        # Lash roots, and liner on some.
-        liner = rng.uniform(0.3, 1.2) * (rng.random() < MAKE_UP_PROBABILITY)
-        add("rims", -rng.uniform(0.15, 0.6) - liner)
+            strokes.add("freckles", FRECKLES * rng.uniform(0.2, 1.0))
+        strokes.add("moles", MOLES * rng.uniform(0.0, 1.0))
+        if not self._lipstick(rng, tone_log, strokes, LIPSTICK_PROBABILITY):
+            # Lips are redder than the skin around them.
+            red = np.array([-0.12, -0.55, -0.42]) * (0.4 + 0.6 * paleness)
+            strokes.add("lips", red * rng.uniform(0.3, 1.1))
+        self._eyes(rng, tone_log, strokes)
+        hair_log = np.log(hair)
         brow = (hair_log - tone_log) * rng.uniform(0.45, 1.0)
         # Brows are as a rule darker than the skin even under grey or blond hair.
-        add("brows", np.minimum(brow, -rng.uniform(0.1, 0.5)), rng.uniform(0.0, 0.15))
-        for layer, density in (beard, scalp):
-            if density > 0:
-                weights.append((layer, np.array([*(hair_log - tone_log) * density, 0.2 * density])))
-        layers = LayerWeights(
-            tone_log, np.array([layer for layer, _ in weights], np.int64),
-            np.array([colour for _, colour in weights], np.float32), self._folds(rng, age))
-        return Skin(self._albedo(layers, expression), np.exp(tone_log),
-                    rng.uniform(*ROUGHNESS_RANGE), rng.uniform(*SHINE_RANGE), layers)
+        strokes.add("brows", np.minimum(brow, -rng.uniform(0.1, 0.5)), rng.uniform(0.0, 0.15))
+        strokes.add_hair((beard, scalp), hair_log - tone_log)
+        folds = self._folds(rng, age, strokes, 1.0)
+        albedo = _compose(self.layers.maps, *strokes.packed(), tone_log.astype(np.float32))
+        return _skin(rng, albedo, tone_log, folds)
+
+    def _photographed(self, rng: np.random.Generator, tone_log: np.ndarray, hair: np.ndarray,
+                      age: float, beard: tuple[int, float], scalp: tuple[int, float]) -> Skin:
+        """A skin of the bank, in another tone as a rule, with few things painted on."""
+        bank = self.bank
+        detail = int(rng.choice(len(bank), p=bank.score / bank.score.sum()))
+        low = detail
+        if rng.random() < MIXED_PROBABILITY:
+            # The colour of somebody who is about as bearded.
+            rank = int(np.flatnonzero(self._by_beard == detail)[0])
+            first = max(0, min(rank - BEARD_RANKS // 2, len(bank) - BEARD_RANKS))
+            low = int(self._by_beard[first + rng.integers(min(BEARD_RANKS, len(bank)))])
+        if rng.random() < OWN_TONE_PROBABILITY:
+            tone_log = bank.tone[low].astype(np.float64)
+        strokes = Strokes(self.layers, rng)
+        paleness = _paleness(tone_log)
+        # What the photograph was too small to show.
+        missing = 1.0 - min(1.0, float(bank.sharpness[detail]))
+        strokes.add("grain", -0.05 * rng.uniform(0.2, 1.2) * missing, rng.uniform(0.0, 0.08))
+        if rng.random() < FEW:
+            strokes.add("flush", FLUSH * paleness * rng.uniform(0.1, 0.7))
+        if rng.random() < FEW:
+            strokes.add("sockets", SOCKETS * rng.uniform(0.0, 0.7))
+        if rng.random() < FEW * FRECKLE_PROBABILITY:
+            strokes.add("freckles", FRECKLES * rng.uniform(0.2, 1.0))
+        if rng.random() < FEW:
+            strokes.add("moles", MOLES * rng.uniform(0.0, 1.0))
+        self._lipstick(rng, tone_log, strokes, FEW * LIPSTICK_PROBABILITY)
+        self._eyes(rng, tone_log, strokes)
+        hair_log = np.log(hair)
+        if rng.random() < PAINTED_BROWS_PROBABILITY:
+            strokes.add("brows", np.minimum((hair_log - tone_log) * rng.uniform(0.2, 0.7), -0.1))
+        strokes.add_hair((beard, scalp), hair_log - tone_log)
+        folds = self._folds(rng, age, strokes, 0.3)
+        # The darker the skin, the less hair and blemishes differ from it: black stays black.
+        contrast = np.clip((tone_log - BLACK_LOG) / (bank.tone[detail] - BLACK_LOG), 0.4, 1.15)
+        table = (np.arange(256) - 128.0)[:, None] * DETAIL_UNIT * contrast
+        height = (np.arange(256) - 128.0) * (DETAIL_UNIT * rng.uniform(*RELIEF_RANGE))
+        coarse = (tone_log + bank.low_log(low) * contrast).astype(np.float32)
+        fine = bank.detail(detail)
+        if rng.random() < 0.5:
+            coarse, fine = coarse[:, ::-1], fine[:, ::-1]
+        albedo = _compose_photographed(
+            self.layers.maps, *strokes.packed(), np.ascontiguousarray(coarse),
+            np.ascontiguousarray(fine), table.astype(np.float32), height.astype(np.float32),
+            self.relief)
+        return _skin(rng, albedo, tone_log, folds)
 
     def creased(self, skin: Skin, expression: np.ndarray) -> Skin:
-        """The same skin with the creases of another expression (52,)."""
-        return replace(skin, albedo=self._albedo(skin.layers, expression))
-
-    def _albedo(self, layers: LayerWeights, expression: np.ndarray) -> np.ndarray:
+        """A skin at rest with the creases of an expression (52,)."""
         active = crease_activity(expression)
-        index, amount = list(layers.index), list(layers.amount)
-        for kind, (layer, aged, gain) in layers.folds.items():
-            depth = aged + min(active[kind], 1.0) * gain
-            index.append(layer)
-            amount.append(np.array([*(-0.3 * depth * np.array([0.8, 1.0, 1.0])), -0.7 * depth]))
-        return _compose(self.layers.maps, np.array(index, np.int64),
-                        np.array(amount, np.float32) / 127.0, layers.tone_log.astype(np.float32))
+        depth = {layer: min(active[kind], 1.0) * gain
+                 for kind, (layer, gain) in skin.folds.items()}
+        depth = {layer: value for layer, value in depth.items() if value > SHALLOWEST}
+        if not depth:
+            return skin
+        albedo = skin.albedo.copy()
+        for layer, value in depth.items():
+            rows, columns = self.layers.box(layer)
+            _crease(albedo[rows, columns], self.layers.maps[layer][rows, columns],
+                    (value * CREASE).astype(np.float32))
+        return replace(skin, albedo=albedo)
 
-    def _paint_lips(self, rng, tone_log, paleness, add) -> None:
-        """Natural lips are redder than the skin around them; lipstick covers that."""
-        if rng.random() < LIPSTICK_PROBABILITY:
-            colour = to_linear(np.array(LIP_COLOURS[rng.integers(len(LIP_COLOURS))]))
-            add("lips", (np.log(colour) - tone_log) * rng.uniform(0.5, 1.0))
-        else:
-            red = np.array([-0.12, -0.55, -0.42]) * (0.4 + 0.6 * paleness)
-            add("lips", red * rng.uniform(0.3, 1.1))
+    def _lipstick(self, rng, tone_log, strokes, probability) -> bool:
+        if rng.random() >= probability:
+            return False
+        colour = to_linear(np.array(LIP_COLOURS[rng.integers(len(LIP_COLOURS))]))
+        strokes.add("lips", (np.log(colour) - tone_log) * rng.uniform(0.5, 1.0))
+        return True
 
-    def _folds(self, rng: np.random.Generator, age: float) -> dict[str, tuple[int, float, float]]:
-        """Wrinkles of age, deepened by the expression that folds them, as LayerWeights has them."""
+    def _eyes(self, rng, tone_log, strokes) -> None:
+        """Coloured lids and liner on some, lash roots on all."""
+        if rng.random() < MAKE_UP_PROBABILITY:
+            strokes.add("lids", np.log(to_linear(rng.uniform(50, 170, 3))) * 0.3 - tone_log * 0.3)
+        liner = rng.uniform(0.3, 1.2) * (rng.random() < MAKE_UP_PROBABILITY)
+        strokes.add("rims", -rng.uniform(0.15, 0.6) - liner)
+
+    def _folds(self, rng, age, strokes, share) -> dict[str, tuple[int, float]]:
+        """Paint a share of the wrinkles of age; how expression will deepen them, as Skin has it."""
         folds = {}
         for kind in FOLDS:
-            aged, gain = age ** 2 * rng.uniform(0.2, 0.9), rng.uniform(0.2, 0.7)
-            folds[kind] = self.layers.pick(kind, rng), aged, gain
+            aged, gain = share * age ** 2 * rng.uniform(0.2, 0.9), rng.uniform(0.2, 0.7)
+            layer = self.layers.pick(kind, rng)
+            strokes.add_layer(layer, aged * CREASE)
+            folds[kind] = layer, gain
         return folds
+
+
+class Strokes:
+    """Layers to be painted and how strongly, as they are chosen."""
+
+    def __init__(self, layers: Layers, rng: np.random.Generator):
+        self._layers, self._rng = layers, rng
+        self._index: list[int] = []
+        self._amount: list[np.ndarray] = []
+
+    def add(self, kind: str, colour, height: float = 0.0) -> None:
+        """A random layer of one kind, adding to the log albedo (3,) and to the height (mm)."""
+        self.add_layer(self._layers.pick(kind, self._rng),
+                       np.array([*np.broadcast_to(colour, 3), height]))
+
+    def add_layer(self, layer: int, amount: np.ndarray) -> None:
+        """A layer that adds amount (4,) to log albedo and height."""
+        self._index.append(layer)
+        self._amount.append(amount)
+
+    def add_hair(self, hairy, contrast: np.ndarray) -> None:
+        """Layers of hair with their density 0…1; contrast (3,): log albedo of hair over skin."""
+        for layer, density in hairy:
+            if density > 0:
+                self.add_layer(layer, np.array([*contrast * density, 0.2 * density]))
+
+    def packed(self) -> tuple[np.ndarray, np.ndarray]:
+        """For the kernels: layers (n,), and their amounts (n,4) per unit of the maps."""
+        return (np.array(self._index, np.int64),
+                np.array(self._amount, np.float32) / np.float32(127))
+
+
+def _paleness(tone_log: np.ndarray) -> float:
+    return float(np.clip(np.exp(tone_log[0]) * 1.4, 0.15, 1.0))
+
+
+def _skin(rng: np.random.Generator, albedo, tone_log, folds) -> Skin:
+    return Skin(albedo, np.exp(tone_log), rng.uniform(*ROUGHNESS_RANGE), rng.uniform(*SHINE_RANGE),
+                folds)
 
 
 def crease_activity(expression: np.ndarray) -> dict[str, float]:
@@ -257,24 +320,76 @@ def _compose(maps, index, amount, base):
         for channel in range(3):
             row[channel, :] = base[channel]
         row[3, :] = 0
-        for k in range(index.shape[0]):
-            layer = maps[index[k], y]
-            for channel in range(4):
-                weight = amount[k, channel]
-                if weight != 0:
-                    for x in range(width):
-                        row[channel, x] += weight * np.float32(layer[x])
-        for x in range(width):
-            for channel in range(3):
-                out[y, x, channel] = min(np.exp(row[channel, x]), np.float32(0.9))
-            out[y, x, 3] = row[3, x]
+        _finish_row(maps, index, amount, y, row, out)
     return out
 
 
-@cache
-def _grid() -> tuple[np.ndarray, np.ndarray]:
-    y, x = np.mgrid[:CHART_HEIGHT, :CHART_WIDTH].astype(np.float32)
-    return x, y
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _compose_photographed(maps, index, amount, coarse, fine, table, height_table, relief):
+    """The same over a photographed skin.
+
+    coarse (h,w,3): log albedo on cells. fine (H,W,3) uint8 adds table[fine]; relief (H,W) uint8:
+    share (of 255) in which its lightness, beside that around it, is height, by height_table.
+    """
+    height, width = maps.shape[1:]
+    cells_y, cells_x = coarse.shape[:2]
+    out = np.empty((height, width, 4), np.float32)
+    row = np.empty((4, width), np.float32)
+    for y in range(height):
+        at = min(max((y + 0.5) * cells_y / height - 0.5, 0.0), cells_y - 1.0)
+        top = min(int(at), cells_y - 2)
+        down = np.float32(at - top)
+        above, below = max(y - RELIEF_REACH, 0), min(y + RELIEF_REACH, height - 1)
+        for x in range(width):
+            at = min(max((x + 0.5) * cells_x / width - 0.5, 0.0), cells_x - 1.0)
+            left = min(int(at), cells_x - 2)
+            right = np.float32(at - left)
+            for k in range(3):
+                upper = coarse[top, left, k] + right * (coarse[top, left + 1, k]
+                                                        - coarse[top, left, k])
+                lower = coarse[top + 1, left, k] + right * (coarse[top + 1, left + 1, k]
+                                                            - coarse[top + 1, left, k])
+                row[k, x] = upper + down * (lower - upper) + table[fine[y, x, k], k]
+            rise = np.float32(0)
+            if relief[y, x]:
+                before, after = max(x - RELIEF_REACH, 0), min(x + RELIEF_REACH, width - 1)
+                around = (int(fine[above, x, 1]) + int(fine[below, x, 1]) + int(fine[y, before, 1])
+                          + int(fine[y, after, 1]) + 2) >> 2
+                rise = height_table[min(max(128 + int(fine[y, x, 1]) - around, 0), 255)]
+                rise *= relief[y, x] * np.float32(1 / 255)
+            row[3, x] = min(max(rise, -RELIEF_LIMIT), RELIEF_LIMIT)
+        _finish_row(maps, index, amount, y, row, out)
+    return out
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _finish_row(maps, index, amount, y, row, out):
+    """Add the layers to a row of log albedo and height, and write it."""
+    width = row.shape[1]
+    for k in range(index.shape[0]):
+        layer = maps[index[k], y]
+        for channel in range(4):
+            weight = amount[k, channel]
+            if weight != 0:
+                for x in range(width):
+                    row[channel, x] += weight * np.float32(layer[x])
+    for x in range(width):
+        for channel in range(3):
+            out[y, x, channel] = min(np.exp(row[channel, x]), np.float32(0.9))
+        out[y, x, 3] = row[3, x]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _crease(albedo, layer, amount):
+    """Lay a crease over a part (h,w,4) of an albedo map, in place."""
+    scale = amount * np.float32(1 / 127)
+    for y in range(albedo.shape[0]):
+        for x in range(albedo.shape[1]):
+            value = np.float32(layer[y, x])
+            if value != 0:
+                for channel in range(3):
+                    albedo[y, x, channel] *= np.exp(scale[channel] * value)
+                albedo[y, x, 3] += scale[3] * value
 
 
 def _paint_layers(head: Head, chart: Chart) -> Layers:
@@ -307,44 +422,28 @@ def _paint_layers(head: Head, chart: Chart) -> Layers:
         start[kind], count[kind] = len(stack), len(variants)
         stack += variants
     maps = np.clip(np.rint(np.stack(stack) * 127), -127, 127).astype(np.int8)
-    return Layers(maps, start, count)
+    return Layers(maps, start, count, np.array([_box(layer) for layer in maps]))
 
 
-def group_mask(head: Head, chart: Chart, group: str) -> np.ndarray:
-    """The part of the chart (H,W) 0…1 that a group of quads covers."""
-    mask = np.zeros((CHART_HEIGHT, CHART_WIDTH), np.uint8)
-    chosen = head.triangle_group == GROUP_NAMES.index(group)
-    for corners in chart.corners[chosen] * (CHART_WIDTH, CHART_HEIGHT) - 0.5:
-        cv2.fillConvexPoly(mask, np.rint(corners * 8).astype(np.int32), 255, cv2.LINE_AA, 3)
-    return mask.astype(np.float32) / 255.0
+def _box(layer: np.ndarray) -> tuple[int, int, int, int]:
+    rows, columns = np.flatnonzero(layer.any(axis=1)), np.flatnonzero(layer.any(axis=0))
+    if not len(rows):
+        return 0, 0, 0, 0
+    return rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
 
 
-def spot(centre, radius_x: float, radius_y: float) -> np.ndarray:
-    """A Gaussian spot (H,W), radii in texels."""
-    x, y = _grid()
-    return np.exp(-0.5 * (((x - centre[0]) / radius_x) ** 2 + ((y - centre[1]) / radius_y) ** 2))
-
-
-def curve(points, thickness: float, blur: float = 0.0) -> np.ndarray:
-    """A line (H,W) 0…1 through points (n,2), smoothed into a curve."""
-    points = np.asarray(points, np.float64)
-    # Chaikin's corner cutting, twice.
-    for _ in range(2):
-        inner = np.stack([0.75 * points[:-1] + 0.25 * points[1:],
-                          0.25 * points[:-1] + 0.75 * points[1:]], axis=1).reshape(-1, 2)
-        points = np.concatenate([points[:1], inner, points[-1:]])
-    mask = np.zeros((CHART_HEIGHT, CHART_WIDTH), np.uint8)
-    cv2.polylines(mask, [np.rint(points * 8).astype(np.int32)], False, 255,
-                  max(1, round(thickness)), cv2.LINE_AA, 3)
-    field = mask.astype(np.float32) / 255.0
-    return cv2.GaussianBlur(field, (0, 0), blur) if blur else field
-
-
-def soft_polygon(points, blur: float) -> np.ndarray:
-    """A soft polygon (H,W) 0…1 of points (n,2)."""
-    mask = np.zeros((CHART_HEIGHT, CHART_WIDTH), np.uint8)
-    cv2.fillPoly(mask, [np.rint(np.asarray(points) * 8).astype(np.int32)], 255, cv2.LINE_AA, 3)
-    return cv2.GaussianBlur(mask.astype(np.float32) / 255.0, (0, 0), blur)
+def _relief(head: Head, chart: Chart) -> np.ndarray:
+    """Where (H,W) uint8 what is dark lies deep, rather than is a hair, a lip or an eye."""
+    marks = chart.marks
+    eyes = marks[45, 0] - marks[36, 0]
+    flat = group_mask(head, chart, "lips")
+    for low in (17, 22):
+        brow = marks[low:low + 5]
+        flat = np.maximum(flat, soft_polygon(np.concatenate([
+            brow - (0, 0.12 * eyes), brow[::-1] + (0, 0.08 * eyes)]), 3))
+    for low in (36, 42):
+        flat = np.maximum(flat, soft_polygon(marks[low:low + 6], 2))
+    return np.rint(255 * (1 - np.clip(2 * flat, 0, 1))).astype(np.uint8)
 
 
 def _speckle(rng: np.random.Generator, cells: float, low: float, high: float) -> np.ndarray:
@@ -441,14 +540,14 @@ def _beard(rng, marks, lips):
     left = marks[1] * (1 - cheek_line) + marks[3] * cheek_line
     right = np.array([2 * marks[8, 0] - left[0], left[1]])
     low = marks[8, 1] + rng.uniform(8, 40)
-    full = soft_polygon([left, (mouth[0] + left) / 2 + (0, -rng.uniform(-8, 14)), nose + (-width * 0.4, 2),
-                  nose + (width * 0.4, 2), (mouth[6] + right) / 2 + (0, -rng.uniform(-8, 14)),
-                  right,
-                  (right[0], low), (left[0], low)], rng.uniform(3, 8))
+    full = soft_polygon([left, (mouth[0] + left) / 2 + (0, -rng.uniform(-8, 14)),
+                         nose + (-width * 0.4, 2), nose + (width * 0.4, 2),
+                         (mouth[6] + right) / 2 + (0, -rng.uniform(-8, 14)), right,
+                         (right[0], low), (left[0], low)], rng.uniform(3, 8))
     moustache = soft_polygon([mouth[0] + (-4, 3), nose + (-width * 0.3, 3), nose + (width * 0.3, 3),
-                       mouth[6] + (4, 3), mouth[3] + (0, -1)], 2)
-    chin = soft_polygon([mouth[0] + (-2, 6), mouth[9] + (0, 3), mouth[6] + (2, 6), marks[10] + (0, 6),
-                  marks[6] + (0, 6)], 4)
+                              mouth[6] + (4, 3), mouth[3] + (0, -1)], 2)
+    chin = soft_polygon([mouth[0] + (-2, 6), mouth[9] + (0, 3), mouth[6] + (2, 6),
+                         marks[10] + (0, 6), marks[6] + (0, 6)], 4)
     style = rng.random()
     if style < 0.6:
         field = full
@@ -464,7 +563,7 @@ def _beard(rng, marks, lips):
 
 def _scalp(rng, marks):
     """Hair on the skull, as short as paint, behind a random hairline."""
-    x, y = _grid()
+    x, y = grid()
     middle = marks[27, 0]
     reach = np.abs(x - middle) / (marks[16, 0] - middle)
     forehead = marks[27, 1] - TEXEL_PER_METRE * rng.uniform(0.045, 0.085)
