@@ -129,7 +129,7 @@ class SkyOcclusion:
         normals = vertex_normals(head.mean, triangles).astype(np.float64)
         self.open_transfer = basis(normals) * LAMBERT
         self.transfer = np.zeros((len(head.mean), HARMONICS))
-        directions = _even_directions(SKY_DIRECTIONS)
+        directions = even_directions(SKY_DIRECTIONS)
         for direction in directions:
             share = BODY_SHADE if direction[1] < -0.5 else 1.0
             seen = _visible(head.mean, triangles, direction)
@@ -145,7 +145,7 @@ class SkyOcclusion:
         return np.clip(factor, *OCCLUSION_RANGE).astype(np.float32)
 
 
-def _even_directions(count: int) -> np.ndarray:
+def even_directions(count: int) -> np.ndarray:
     """Fibonacci's spiral on the sphere (count,3)."""
     k = np.arange(count) + 0.5
     z = 1 - 2 * k / count

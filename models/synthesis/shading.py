@@ -29,8 +29,9 @@ FRESNEL = 0.035
 """Reflectance of skin and of wet surfaces at normal incidence."""
 LID_SHADOW = 0.0035
 """Metres below the lid at which its shadow on the eye has faded to a third."""
-LIPS_FRONT, MOUTH_DEPTH = 0.026, 0.014
-"""z (m, head space) of the lips, and how far behind it light falls to a third."""
+TEETH_FRONT, MOUTH_DEPTH = 0.019, 0.010
+"""z (m, head space) of the incisors, and how far behind them light, a lamp's too, falls to a
+third."""
 CLOTH_REPEATS = 2.5
 """Copies of the cloth's picture per metre."""
 BUMP_STEP = 1.2
@@ -289,7 +290,7 @@ def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, har
         shine, power = 2.5, 300.0
     elif kind == CAVITY or kind == TEETH:
         _mouth(look, kind == TEETH, colour)
-        inward = max(0.0, LIPS_FRONT - value[REST + 2])
+        inward = max(0.0, TEETH_FRONT - value[REST + 2])
         occlusion = look[2, 3] * np.exp(-inward / MOUTH_DEPTH)
         shine, power = 1.2, 60.0
     elif kind == CLOTH:
@@ -316,7 +317,7 @@ def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, har
         lz = to_light[2, 0] * px + to_light[2, 1] * py + to_light[2, 2] * z + to_light[2, 3]
         open_share = _lit(shadow, lx, ly, lz, softness)
         if kind == CAVITY or kind == TEETH:
-            open_share *= look[2, 3]
+            open_share *= occlusion
     mirror = 0.0
     if open_share > 0 and shine > 0 and toward > 0:
         hx, hy, hz = sun[0] + vx, sun[1] + vy, sun[2] + vz
