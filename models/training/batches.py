@@ -15,6 +15,7 @@ from models.synthesis.camera import damage
 from models.synthesis.occluders import occlude
 from models.synthesis.pool import SOURCE_BACKGROUND
 
+from .config import TrainingConfig
 from .jitter import anywhere, jitter
 from .labels import Labels, MirrorTables
 from .pool import GrowingPool
@@ -58,8 +59,11 @@ class Drawn:
         return self.images[0].shape[1]
 
 
-def training_batch(drawn, tables, rng):
-    """A batch dictionary of numpy arrays from N drawn samples; see `assemble`."""
+def training_batch(drawn, tables, rng, occluders=True, camera=True):
+    """A batch dictionary of numpy arrays from N drawn samples; see `assemble`.
+
+    occluders, camera: as in TrainingConfig.
+    """
     count = len(drawn.images)
     flip = rng.random(count) < 0.5
     labels = drawn.labels.mirrored(flip, tables, drawn.width)
@@ -68,14 +72,15 @@ def training_batch(drawn, tables, rng):
     images, segmentation = cut(drawn, crops, flip, rng)
     seen = labels.visible
     for row in range(count):
-        if not (miss[row] or drawn.background[row]):
+        if occluders and not (miss[row] or drawn.background[row]):
             donor = drawn.images[(row + 1) % count]
             points = pixels(labels.points[row])
             occluded = occlude(images[row], points, rng, donor)
             occluded.paint_classes(segmentation[row])
             seen[row][occluded.covered] = 0
             images[row] = occluded.image
-        images[row] = damage(images[row], rng)
+        if camera:
+            images[row] = damage(images[row], rng)
     return assemble(images, labels, segmentation, miss | drawn.background)
 
 
@@ -175,29 +180,29 @@ def assemble(images, labels, segmentation, no_face):
 
 
 class TrainingBatches(IterableDataset):
-    """Endless training batches; batch number i is drawn with the seed (seed, i).
+    """Endless training batches as a TrainingConfig wants them; batch number i is drawn with the
+    seed (config.seed, i).
 
     So a run that goes on after a kill sees what it would have seen, as far as the pools are the
     same.
     """
 
-    def __init__(self, shares, tables: MirrorTables, size, seed, first=0):
+    def __init__(self, shares, tables: MirrorTables, config: TrainingConfig, first=0):
         self.shares = shares
         self.tables = tables
-        self.size = size
-        self.seed = seed
+        self.config = config
         self.first = first
 
     def __iter__(self):
         cv2.setNumThreads(0)  # one process a core; OpenCV's own threads would fight with training
         worker = get_worker_info()
         step, number = (worker.num_workers, worker.id) if worker else (1, 0)
-        pools = [GrowingPool(share.folder) for share in self.shares]
+        pools, config = [GrowingPool(share.folder) for share in self.shares], self.config
         number += self.first
         while True:
-            rng = np.random.default_rng((self.seed, number))
-            drawn = Drawn.of([self.draw(pools, rng) for _ in range(self.size)])
-            batch = training_batch(drawn, self.tables, rng)
+            rng = np.random.default_rng((config.seed, number))
+            drawn = Drawn.of([self.draw(pools, rng) for _ in range(config.batch)])
+            batch = training_batch(drawn, self.tables, rng, config.occluders, config.camera)
             yield {name: torch.from_numpy(array) for name, array in batch.items()}
             number += step
 

@@ -44,44 +44,55 @@ def run(arguments):
 
     from models.head import load_head
 
+    shares = [PoolShare.parse(text) for text in arguments.pool]
+    torch.set_num_threads(arguments.threads)
+    head = load_head()
+    for share in shares:
+        check_points(share, len(head.point_vertices))
+    content = former_run(arguments.out, arguments.resume)
+    config = config_from(arguments, content, head)
+    device = choose_device(arguments.device)
+    workers = default_workers(device) if arguments.workers is None else arguments.workers
+    train(
+        config, head, shares, arguments.out, content=content, init=arguments.init, device=device,
+        workers=workers, period=arguments.period,
+    )  # fmt: skip
+
+
+def train(config, head, shares, folder, *, content=None, init=None, device="cpu", workers=1,
+          period=PERIOD_SECONDS):  # fmt: skip
+    """Train by a TrainingConfig on pool shares, with checkpoint and log in `folder`.
+
+    content: the loaded checkpoint of the run that goes on; init: a checkpoint whose weights a new
+    run begins with; workers: processes that prepare pictures; period: seconds a row of the log.
+    """
     from .batches import TrainingBatches, batch_loader
     from .labels import MirrorTables
     from .log import Log
     from .loop import Trainer
     from .validation import COLUMNS, Validation
 
-    shares = [PoolShare.parse(text) for text in arguments.pool]
-    torch.set_num_threads(arguments.threads)
-    head = load_head()
-    for share in shares:
-        check_points(share, len(head.point_vertices))
-    os.makedirs(arguments.out, exist_ok=True)
-    content = former_run(arguments)
-    config = config_from(arguments, content, head)
-    device = choose_device(arguments.device)
+    os.makedirs(folder, exist_ok=True)
     trainer = Trainer(config, head, device)
     if content:
         trainer.restore(content)
-    elif arguments.init:
-        trainer.start_from_weights(arguments.init)
+    elif init:
+        trainer.start_from_weights(init)
     columns = (
         "steps", "images", "seconds", "learning_rate", *LOSSES, "images_per_second", "waiting",
         *(f"held_out_{name}" for name in COLUMNS),
     )  # fmt: skip
-    log = Log(os.path.join(arguments.out, "log.csv"), columns)
-    validation = Validation(shares)
-    batches = TrainingBatches(
-        shares, MirrorTables.of(head), config.batch, config.seed, trainer.progress.steps
-    )
-    workers = default_workers(device) if arguments.workers is None else arguments.workers
+    log = Log(os.path.join(folder, "log.csv"), columns)
+    batches = TrainingBatches(shares, MirrorTables.of(head), config, trainer.progress.steps)
     loader = batch_loader(batches, workers, pin=device == "cuda")
-    report = Reporter(log, validation)
+    report = Reporter(log, Validation(shares))
+    budget = f"{config.pictures} pictures" if config.pictures else f"{config.minutes:g} minutes"
     print(
         f"training {sum(p.numel() for p in trainer.network.parameters()) / 1e6:.1f} M weights on "
-        f"{device}, {trainer.share:.0%} of {config.minutes:g} minutes spent",
+        f"{device}, {trainer.share:.0%} of {budget} spent",
         flush=True,
     )
-    trainer.train(loader, report, arguments.period, arguments.out)
+    trainer.train(loader, report, period, folder)
 
 
 class Reporter:
@@ -113,17 +124,17 @@ class Reporter:
         )
 
 
-def former_run(arguments):
-    """The checkpoint to continue from, or None; refuses to write over a run unasked."""
+def former_run(folder, resume):
+    """The checkpoint in `folder` to continue from, or None; refuses to write over a run unasked."""
     from models.reconstruction.checkpoint import load_checkpoint
 
     from .loop import CHECKPOINT
 
-    path = os.path.join(arguments.out, CHECKPOINT)
+    path = os.path.join(folder, CHECKPOINT)
     if not os.path.exists(path):
         return None
-    if not arguments.resume:
-        raise ValueError(f"{arguments.out} holds a run; continue it with --resume or take another")
+    if not resume:
+        raise ValueError(f"{folder} holds a run; continue it with --resume or take another")
     return load_checkpoint(path)
 
 

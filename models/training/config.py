@@ -26,11 +26,16 @@ class TrainingConfig:
     """Everything that decides a run besides the pools and the machine.
 
     minutes: budget of training time; the learning rate follows the share of it that is spent.
+    pictures: budget of pictures that are seen, instead of the minutes; 0: none. occluders, camera:
+    whether things are painted in front of the faces, and whether pictures are spoilt as cameras do.
     average: per-step decay of the moving average of the weights, which is what gets exported.
     clip: largest norm of a step's gradient.
     """
 
     minutes: float = 60.0
+    pictures: int = 0
+    occluders: bool = True
+    camera: bool = True
     batch: int = 64
     learning_rate: float = 2e-3
     last_learning_rate: float = 1e-5

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The training loop: steps over a budget of time, resumable after a kill at any moment."""
+"""The training loop: steps over a budget, resumable after a kill at any moment."""
 
 import os
 import time
@@ -80,7 +80,9 @@ class Trainer:
 
     @property
     def share(self):
-        """Share of the time budget that is spent, 0..1."""
+        """Share of the budget of pictures or else of time that is spent, 0..1."""
+        if self.config.pictures:
+            return min(1.0, self.progress.images / self.config.pictures)
         return min(1.0, self.progress.seconds / (60 * self.config.minutes))
 
     def train(self, batches, on_period, period_seconds, folder):

@@ -13,6 +13,7 @@ from models.training.batches import (
     clean_batch,
     training_batch,
 )
+from models.training.config import TrainingConfig
 from models.training.labels import MirrorTables
 from models.training.pool import (
     RESCAN_SECONDS,
@@ -65,18 +66,18 @@ def test_pool_shares_are_read_from_words(pool):
 
 def test_batches_repeat_by_seed_and_number(pool, head_model):
     tables, shares = MirrorTables.of(head_model), [PoolShare(str(pool))]
-    from_start = iter(TrainingBatches(shares, tables, 5, seed=3))
+    from_start = iter(TrainingBatches(shares, tables, TrainingConfig(batch=5, seed=3)))
     next(from_start)
     second = next(from_start)
-    resumed = next(iter(TrainingBatches(shares, tables, 5, seed=3, first=1)))
-    other = next(iter(TrainingBatches(shares, tables, 5, seed=4, first=1)))
+    resumed = next(iter(TrainingBatches(shares, tables, TrainingConfig(batch=5, seed=3), first=1)))
+    other = next(iter(TrainingBatches(shares, tables, TrainingConfig(batch=5, seed=4), first=1)))
     assert all((second[name] == resumed[name]).all() for name in second)
     assert (second["image"] != other["image"]).any()
 
 
 def test_pools_are_mixed_by_weight_and_an_empty_one_is_passed_over(pool, tmp_path, head_model):
     shares = [PoolShare(str(pool)), PoolShare(str(tmp_path), 100.0)]
-    batches = TrainingBatches(shares, MirrorTables.of(head_model), 4, seed=1)
+    batches = TrainingBatches(shares, MirrorTables.of(head_model), TrainingConfig(batch=4))
     assert len(next(iter(batches))["image"]) == 4
     chunk_path(tmp_path, 1).mkdir()
     for file in chunk_path(pool, 1).iterdir():
@@ -117,6 +118,19 @@ def test_training_batches_keep_labels_on_flipped_and_turned_pictures(pool, head_
             assert np.abs(batch["points"][row][seen]).max() <= 1.0
     assert np.median(found) > 0.8
     assert np.isfinite(batch["rotation"]).all()
+
+
+def test_without_occluders_and_camera_pictures_are_as_rendered(pool, head_model):
+    """Crops of flat pictures stay flat but for the dots; spoilt ones do not."""
+    chunk = open_chunk(chunk_path(pool, 1))
+    drawn, tables = Drawn.of([(chunk, index) for index in range(11)]), MirrorTables.of(head_model)
+
+    def colours(**how):
+        images = training_batch(drawn, tables, np.random.default_rng(2), **how)["image"]
+        return np.mean([len(np.unique(image.reshape(-1, 3), axis=0)) for image in images])
+
+    plain = colours(occluders=False, camera=False)
+    assert plain < colours(occluders=True, camera=False) < colours(occluders=True, camera=True)
 
 
 def test_a_pool_for_another_head_is_refused(pool, head_model):

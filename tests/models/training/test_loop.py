@@ -80,7 +80,7 @@ def run(head, pool, folder, minutes, resumed_from=None):
     if resumed_from:
         trainer.restore(load_checkpoint(resumed_from))
     batches = TrainingBatches(
-        [PoolShare(str(pool))], MirrorTables.of(head), 8, 1, first=trainer.progress.steps
+        [PoolShare(str(pool))], MirrorTables.of(head), trainer.config, trainer.progress.steps
     )
     periods = []
     trainer.train(iter(batches), lambda *a: periods.append(a), 1.0, str(folder))
@@ -107,7 +107,7 @@ def test_kill_and_resume_gives_the_same_state(pool, head_model, tmp_path, monkey
     folder = tmp_path / "killed"
     folder.mkdir()
     victim = KillingTrainer(config(head_model, 3 / 60), head_model, clock=Clock())
-    batches = TrainingBatches([PoolShare(str(pool))], MirrorTables.of(head_model), 8, 1)
+    batches = TrainingBatches([PoolShare(str(pool))], MirrorTables.of(head_model), victim.config)
     with pytest.raises(Killed):
         victim.train(iter(batches), lambda *a: None, 1.0, str(folder))
     assert 0 < load_checkpoint(folder / CHECKPOINT)["progress"]["steps"] < 6
@@ -118,6 +118,13 @@ def test_kill_and_resume_gives_the_same_state(pool, head_model, tmp_path, monkey
         assert torch.equal(value, resumed.network.state_dict()[name]), name
         assert torch.equal(whole.average.state[name], resumed.average.state[name]), name
     assert torch.equal(whole.loss.expression.sizes, resumed.loss.expression.sizes)
+
+
+def test_a_budget_of_pictures_ends_the_run(pool, head_model, tmp_path):
+    trainer = Trainer(config(head_model, 1000.0, pictures=40), head_model, clock=Clock())
+    batches = TrainingBatches([PoolShare(str(pool))], MirrorTables.of(head_model), trainer.config)
+    trainer.train(iter(batches), lambda *a: None, 1.0, str(tmp_path))
+    assert trainer.progress.images == 40
 
 
 def test_learning_rate_warms_up_and_comes_down(head_model):
