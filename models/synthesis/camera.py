@@ -39,11 +39,10 @@ CONTRAST_RANGE = (0.6, 1.5)
 HAZE_RANGE = (0.0, 0.22)
 """Veiling glare: black rises to this fraction of white."""
 WHITE_BALANCE_SPREAD = 0.08
-"""Standard deviation of each channel's log gain. Strong casts made the worst pictures in trials,"""
-CAST_PROBABILITY, CAST_SPREAD = 0.12, 0.22
-"""so they are rare, and lie where real ones do: from candle light to shade, and towards the green of
-old tubes (CAST_GREEN of it)."""
-CAST_GREEN = 0.35
+"""Standard deviation of each channel's log gain. Strong casts made the worst pictures in trials."""
+CAST_PROBABILITY, CAST_SPREAD, CAST_GREEN = 0.12, 0.22, 0.35
+"""Therefore they are rare, and lie where real ones do: from candle light to shade, and by a share
+of it towards the green of old tubes."""
 SATURATION_RANGE = (0.2, 1.6)
 UNEVEN_LIGHT_RANGE = (0.35, 0.9)
 """Brightness of the darkest corner relative to the brightest."""

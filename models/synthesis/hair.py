@@ -253,7 +253,7 @@ class HairGrower:
                            (SKULL_CENTRE * scale).astype(np.float32),
                            (SKULL_RADII * scale).astype(np.float32), np.float32(style.fringe))
             _curl(points, rng, style.curl, style.turns)
-            shade = (0.5 + 0.6 * above) * np.exp(rng.normal(0, 0.12, len(chosen)))
+            shade = (0.7 + 0.4 * above) * np.exp(rng.normal(0, 0.08, len(chosen)))
             return points, (colour * shade[:, None]).astype(np.float32)
 
         points, shades = grow(keep, LOCK_STEPS, 0.10)
