@@ -24,8 +24,9 @@ class NetworkConfig:
     widths, depths: channels and residual blocks at 32x32, 16x16, 8x8 and 4x4 cells.
     pyramid: channels of the top-down pathway.
     points: number of dense points, the 68 iBUG points first.
-    eye_points, eye_partners, mouth_points: the points that the second look moves: around the left
-    eye, their mirror images around the right eye in the same order, around the mouth.
+    second_look: whether eyes and mouth are seen again. eye_points, eye_partners, mouth_points: the
+    points that the second look moves: around the left eye, their mirror images around the right eye
+    in the same order, around the mouth.
     """
 
     widths: tuple[int, int, int, int] = (32, 64, 128, 192)
@@ -35,6 +36,7 @@ class NetworkConfig:
     point_hidden: int = 320
     identity_hidden: int = 192
     expression_hidden: int = 256
+    second_look: bool = True
     eye_points: tuple[int, ...] = tuple(range(42, 48))
     eye_partners: tuple[int, ...] = (39, 38, 37, 36, 41, 40)
     mouth_points: tuple[int, ...] = tuple(range(48, 68))

@@ -51,9 +51,10 @@ class ReconstructionNetwork(nn.Module):
         self.high_head = HighHead(config.widths[3], config.identity_hidden)
         self.fusion_head = FusionHead(config.widths[0], config.pyramid, config.expression_hidden)
         self.segmentation_head = SegmentationHead(config.widths[0], config.pyramid)
-        self.second_look = SecondLook(
-            config.points, config.eye_points, config.eye_partners, config.mouth_points
-        )
+        if config.second_look:
+            self.second_look = SecondLook(
+                config.points, config.eye_points, config.eye_partners, config.mouth_points
+            )
 
     def forward(self, image):
         """uint8 (N,128,128,3) RGB -> Reconstruction, segmentation logits (N,8,32,32)."""
@@ -69,7 +70,8 @@ class ReconstructionNetwork(nn.Module):
         points, sigma = self.point_head(pyramid16, pyramid8)
         identity, rotation, face_logit = self.high_head(levels[3])
         expression, gaze = self.fusion_head(levels[0], pyramid16, pyramid8)
-        points, expression, gaze = self.second_look(image, points, expression, gaze, rotation)
+        if self.config.second_look:
+            points, expression, gaze = self.second_look(image, points, expression, gaze, rotation)
         return Reconstruction(points, sigma, identity, expression, gaze, rotation, face_logit)
 
 

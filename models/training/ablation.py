@@ -18,7 +18,8 @@ from .loop import CHECKPOINT
 from .pool import PoolShare, check_points
 
 PICTURES = 300_000
-WIDTHS = (16, 32, 64, 96)  # half of the product's network
+# Half as wide as the product's network, and without its second look: a third of the time.
+WIDTHS = (16, 32, 64, 96)
 PYRAMID, POINT_HIDDEN, IDENTITY_HIDDEN, EXPRESSION_HIDDEN = 24, 128, 64, 128
 LEARNING_RATE = 3e-3
 FIGURES = "figures.json"
@@ -95,7 +96,7 @@ def config(step, pictures, head):
     """How a step is trained."""
     network = replace(
         NetworkConfig.of(head), widths=WIDTHS, pyramid=PYRAMID, point_hidden=POINT_HIDDEN,
-        identity_hidden=IDENTITY_HIDDEN, expression_hidden=EXPRESSION_HIDDEN,
+        identity_hidden=IDENTITY_HIDDEN, expression_hidden=EXPRESSION_HIDDEN, second_look=False,
     )  # fmt: skip
     return TrainingConfig(
         pictures=pictures, occluders=step.occluders, camera=step.camera, network=network,
