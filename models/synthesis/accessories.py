@@ -25,6 +25,9 @@ SHOULDER_RINGS = ((-0.138, 0.060, 0.064, -0.082), (-0.152, 0.072, 0.074, -0.084)
                   (-0.420, 0.205, 0.118, -0.088))
 RING_POINTS = 36
 
+BORDER_Z = 0.03
+"""Minus z (m) of the middle of a hat's border."""
+
 LENS_POINTS = 28
 FRAME_SIDES = 5
 LENS_GAP = 0.013
@@ -114,11 +117,16 @@ class HatMaker:
         self.mean = head.mean
         self.candidates = head.triangles[usable & (centre[:, 1] > 0.0)]
 
-    def make(self, rng: np.random.Generator, vertices: np.ndarray, normals: np.ndarray) -> Mesh:
-        """A woollen hat, a cap with a peak, or a hat with a brim; vertices, normals (V,3)."""
+    def make(self, rng: np.random.Generator, vertices: np.ndarray,
+             normals: np.ndarray) -> tuple[Mesh, tuple[float, float]]:
+        """A woollen hat, a cap with a peak, or a hat with a brim; vertices, normals (V,3).
+
+        Also height and slope of its border: what has y - slope (z + BORDER_Z) above the height lies
+        under the hat.
+        """
         height = rng.uniform(0.028, 0.06)
         slope = rng.uniform(0.0, 0.35)
-        level = self.mean[:, 1] - slope * (self.mean[:, 2] + 0.03)
+        level = self.mean[:, 1] - slope * (self.mean[:, 2] + BORDER_Z)
         inside = (level[self.candidates] > height).any(axis=1)
         used, index = np.unique(self.candidates[inside], return_inverse=True)
         crown = vertices[used] + normals[used] * rng.uniform(0.007, 0.014)
@@ -133,8 +141,9 @@ class HatMaker:
             brim, brim_triangles = _brim(rng, crown, reach)
             triangles.append(brim_triangles + len(crown))
             mesh_points.append(brim)
-        return Mesh(np.concatenate(mesh_points).astype(np.float32),
-                    np.concatenate(triangles).astype(np.int32), HAT, pool.OCCLUDER)
+        hat = Mesh(np.concatenate(mesh_points).astype(np.float32),
+                   np.concatenate(triangles).astype(np.int32), HAT, pool.OCCLUDER)
+        return hat, (height, slope)
 
 
 def _brim(rng: np.random.Generator, crown: np.ndarray,

@@ -12,6 +12,7 @@ import numpy as np
 from models.head import GROUP_NAMES, Head
 
 from . import pool
+from .accessories import BORDER_Z
 from .light import LAMBERT, Light
 from .locks import Locks, draw_locks
 from .shading import _irradiance
@@ -23,9 +24,15 @@ LOCK_ROOTS = 1600
 """Roots of the scalp in an order in which each lies far from those before, for locks."""
 LOCK_STEPS, STRAY_STEPS, BEARD_STEPS = 14, 12, 5
 """Points of a lock or strand."""
+TUCK, UNDER_BORDER = 0.014, 0.004
+"""Metres by which a hat presses hair in, and how far below its border that begins."""
+LEAST_DENSITY = 0.15
+"""Of painted hair, for longer hair to grow from it."""
 STRAYS = 500
 """Single strands between the locks."""
-STRAY_JITTER, STRAY_CLARITY = 0.22, 0.00045
+LOCK_JITTER, STRAY_JITTER = 0.07, 0.22
+"""Standard deviation of the directions in which they are combed."""
+STRAY_WIDTH = 0.00045
 LOCK_TAPER = 0.45
 """Share of a lock's width that is left at its tip."""
 SCALP_LOWEST = -0.11
@@ -36,7 +43,7 @@ COLOURS = ((22, 18, 17), (36, 27, 22), (58, 42, 32), (88, 64, 46), (124, 94, 66)
 COLOUR_FREQUENCY = (0.22, 0.2, 0.16, 0.1, 0.07, 0.05, 0.04, 0.03, 0.06, 0.04, 0.03)
 """Hair, sRGB, and how common it is in the pictures."""
 DARK_SKIN = 0.15
-DARK_SKIN_FREQUENCY = (1.0, 1.0, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 1.0, 1.0, 1.0)
+DARK_SKIN_FREQUENCY = (1.0, 1.0, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0.6, 0.5, 0.4)
 """Under skin of a lower albedo these factors apply: light hair is then mostly dyed."""
 COLOUR_JITTER = 0.15
 STRAIGHT = 0.0012
@@ -75,8 +82,8 @@ class Style:
     length; lift 0…1: how far hair stands off the skull. flow (3,): where it is combed, head space;
     part: x of the parting, from which it is combed aside with strength aside. fall: pull downward
     each step. curl: radius; turns: of the curl along the strand. fringe: height to which hair may
-    hang into the face. locks: how many, of this width. bun: where the hair is tied into a knot,
-    None where it is not.
+    hang into the face. locks: how many, of this width. tie (3,): where the hair is gathered, None
+    where it is not; knot: whether it is wound up there, else it hangs on, by tail.
     """
 
     length: float
@@ -90,7 +97,9 @@ class Style:
     fringe: float
     locks: int = 420
     width: float = 0.013
-    bun: np.ndarray | None = None
+    tie: np.ndarray | None = None
+    knot: bool = False
+    tail: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,7 @@ def sample_style(rng: np.random.Generator) -> Style:
 def _crop(rng, side):
     """Short all over, brushed up, forward or aside."""
     flow = np.array([side * rng.uniform(0, 0.6), rng.uniform(-0.4, 0.4), rng.uniform(-0.3, 1.0)])
-    return Style(rng.uniform(0.014, 0.04), rng.uniform(0.2, 0.7), flow, side * rng.uniform(0, 0.04),
+    return Style(rng.uniform(0.014, 0.04), rng.uniform(0.1, 0.45), flow, side * rng.uniform(0, 0.04),
                  rng.uniform(0, 0.4), rng.uniform(0, 0.15), rng.choice((0.0, 0.0025)), 1.0,
                  rng.uniform(0.02, 0.05), 800, rng.uniform(0.006, 0.010))
 
@@ -193,11 +202,12 @@ def _afro(rng, side):
 
 
 def _tied(rng, side):
-    """Combed back flat, the rest hanging behind or in a knot."""
-    bun = np.array([0.0, rng.uniform(-0.02, 0.10), -rng.uniform(0.15, 0.17)])
-    return Style(rng.uniform(0.14, 0.2), 0.03, np.array([0.0, 0.1, -1.0]),
-                 side * rng.uniform(0.0, 0.03), rng.uniform(0.0, 0.3), 0.05, 0.0, 1.0, 0.06, 480,
-                 rng.uniform(0.010, 0.014), bun if rng.random() < 0.6 else None)
+    """Combed flat to a knot or a tail, on top, behind or low in the neck."""
+    height = rng.uniform(-0.07, 0.11)
+    behind = 0.172 - 1.5 * max(0.0, height - 0.04)
+    return Style(0.17, 0.02, np.array([0.0, 0.2, -1.0]), side * rng.uniform(0.0, 0.03),
+                 rng.uniform(0.0, 0.3), 0.04, 0.0, 1.0, 0.06, 480, rng.uniform(0.010, 0.014),
+                 np.array([0.0, height, -behind]), rng.random() < 0.5, rng.uniform(0.08, 0.3))
 
 
 STYLE_FREQUENCY = {
@@ -231,8 +241,8 @@ class HairGrower:
         """
         roots = self.scalp
         if pressed:
-            style = replace(style, lift=min(style.lift, 0.1), bun=None)
-        rooted = roots.density(layer) > 0.3
+            style = replace(style, lift=min(style.lift, 0.1), tie=None)
+        rooted = roots.density(layer) > LEAST_DENSITY
         keep = self.lock_order[rooted[self.lock_order]][:style.locks]
         strays = np.flatnonzero(rooted)[:STRAYS]
         scale = _skull_scale(roots.at(np.flatnonzero(rooted), self.triangles, vertices))
@@ -252,11 +262,14 @@ class HairGrower:
                            above * np.float32(0.0 if pressed else 1.0), steps,
                            (SKULL_CENTRE * scale).astype(np.float32),
                            (SKULL_RADII * scale).astype(np.float32), np.float32(style.fringe))
+            if style.tie is not None:
+                share = (np.linspace(0, 1, steps) ** 1.3)[:, None]
+                points += ((style.tie * scale - points) * share).astype(np.float32)
             _curl(points, rng, style.curl, style.turns)
             shade = (0.7 + 0.4 * above) * np.exp(rng.normal(0, 0.08, len(chosen)))
             return points, (colour * shade[:, None]).astype(np.float32)
 
-        points, shades = grow(keep, LOCK_STEPS, 0.10)
+        points, shades = grow(keep, LOCK_STEPS, LOCK_JITTER)
         along = np.linspace(0, 1, LOCK_STEPS)
         width = (style.width * rng.uniform(0.7, 1.3, (len(keep), 1))
                  * (1 - (1 - LOCK_TAPER) * along ** 1.5))
@@ -264,34 +277,50 @@ class HairGrower:
                       rng.integers(0, 1 << 20, len(keep)).astype(np.int32), roots.triangle[keep],
                       roots.bary[keep])
         hair = [locks]
-        if style.bun is not None:
-            hair.append(self._knot(rng, style, colour, scale, keep))
+        if style.tie is not None:
+            wound = self._knot if style.knot else self._tail
+            hair.append(wound(rng, style, colour, style.tie * scale, keep))
         points, shades = grow(strays, STRAY_STEPS, STRAY_JITTER)
-        hair.append(Strands(points, shades, STRAY_CLARITY, roots.triangle[strays],
+        hair.append(Strands(points, shades, STRAY_WIDTH, roots.triangle[strays],
                             roots.bary[strays]))
         return hair
 
-    def _knot(self, rng, style, colour, scale, keep) -> Locks:
-        """A bun: locks wound around a ball behind or on top of the head."""
+    def _knot(self, rng, style, colour, tie, keep) -> Locks:
+        """A bun: locks wound around a ball at tie (3,) m."""
         count, radius = 46, rng.uniform(0.026, 0.042)
-        axis = rng.normal(0, 1, (count, 3)) * 0.35 + style.bun - SKULL_CENTRE
-        axis /= np.linalg.norm(axis, axis=1, keepdims=True)
-        first = np.cross(axis, rng.normal(0, 1, (count, 3)))
-        first /= np.linalg.norm(first, axis=1, keepdims=True)
+        centre = tie + 0.6 * radius * _unit(tie - SKULL_CENTRE)
+        axis = _unit(rng.normal(0, 0.35, (count, 3)) + _unit(tie - SKULL_CENTRE))
+        first = _unit(np.cross(axis, rng.normal(0, 1, (count, 3))))
         second = np.cross(axis, first)
         height = rng.uniform(-0.9, 0.95, (count, 1))
         turn = np.linspace(0, rng.uniform(2.0, 4.0), LOCK_STEPS) + rng.uniform(0, 6.3, (count, 1))
         ring = radius * np.sqrt(1 - height ** 2)
-        points = (style.bun * scale + axis[:, None] * (radius * height)[..., None]
+        points = (centre + axis[:, None] * (radius * height)[..., None]
                   + ring[..., None] * (np.cos(turn)[..., None] * first[:, None]
                                        + np.sin(turn)[..., None] * second[:, None]))
+        return self._gathered(rng, style, colour, points, keep)
+
+    def _tail(self, rng, style, colour, tie, keep) -> Locks:
+        """A pony tail: locks that leave tie (3,) m backwards and fall."""
+        count = 40
+        along = np.linspace(0, 1, LOCK_STEPS)[:, None]
+        spread = rng.normal(0, 0.016, (count, 1, 3))
+        length = style.tail * rng.uniform(0.75, 1.05, (count, 1, 1))
+        start = rng.normal(0, 0.005, (count, 1, 3)) + tie
+        out = (0.035 + 0.02 * rng.random()) * (1 - np.exp(-5 * along))
+        points = (start + out * np.array([0.0, 0.4, -1.0]) + spread * np.sqrt(along)
+                  - length * along ** 1.4 * np.array([0.0, 1.0, 0.0]))
+        return self._gathered(rng, style, colour, points, keep)
+
+    def _gathered(self, rng, style, colour, points, keep) -> Locks:
+        """Locks along points (n,S,3) that move with the root nearest to the tie."""
+        count = len(points)
         width = np.full((count, LOCK_STEPS), style.width) * rng.uniform(0.8, 1.2, (count, 1))
-        shade = rng.uniform(0.6, 1.1, (count, 1))
-        nearest = np.linalg.norm(self.scalp.rest[keep] - style.bun, axis=1).argmin()
+        nearest = np.linalg.norm(self.scalp.rest[keep] - style.tie, axis=1).argmin()
         root = np.full(count, keep[nearest])
+        shades = colour * rng.uniform(0.7, 1.1, (count, 1))
         return Locks(points.astype(np.float32), width.astype(np.float32),
-                     (colour * shade).astype(np.float32),
-                     rng.integers(0, 1 << 20, count).astype(np.int32),
+                     shades.astype(np.float32), rng.integers(0, 1 << 20, count).astype(np.int32),
                      self.scalp.triangle[root], self.scalp.bary[root])
 
     def grow_beard(self, rng: np.random.Generator, length: float, layer: np.ndarray,
@@ -337,6 +366,23 @@ def _skull_scale(start: np.ndarray) -> np.ndarray:
     height = np.quantile(start[:, 1], 0.98) / 0.104
     depth = np.quantile(start[:, 2], 0.02) / -0.158
     return np.clip([half, height, depth], 0.75, 1.35)
+
+
+def tucked(hair: list[Locks | Strands], height: float, slope: float) -> list[Locks | Strands]:
+    """Hair with what is above the border of a hat (see HatMaker.make) pressed into the skull."""
+    answer = []
+    for part in hair:
+        points = part.points
+        under = points[..., 1] - slope * (points[..., 2] + BORDER_Z) > height - UNDER_BORDER
+        inward = SKULL_CENTRE.astype(np.float32) - points
+        inward *= TUCK / np.maximum(np.linalg.norm(inward, axis=-1, keepdims=True), 1e-6)
+        answer.append(replace(part, points=points + np.where(under[..., None], inward, 0)))
+    return answer
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (…,3) of length one."""
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def _spread(places: np.ndarray, count: int) -> np.ndarray:

@@ -64,11 +64,11 @@ class Locks:
     def casting(self, view) -> tuple[np.ndarray, np.ndarray]:
         """What throws their shadow, in the camera space of a view: vertices (M,3) float32 m and
         triangles (N,3), broad to the camera and thus, as a rule, to the light."""
-        points = view.to_camera(self.points)
+        points = view.to_camera(self.points[:, ::2])
         tangent = np.gradient(points, axis=1)
         side = np.cross(tangent, points)
         side /= np.linalg.norm(side, axis=-1, keepdims=True) + 1e-9
-        side *= 0.5 * self.width[..., None]
+        side *= 0.5 * self.width[:, ::2, None]
         both = np.stack([points - side, points + side], axis=2).astype(np.float32)
         count, steps = points.shape[:2]
         first = (np.arange(count)[:, None] * steps + np.arange(steps - 1)) * 2
