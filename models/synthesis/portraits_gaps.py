@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far lids, lips, mouth corners and brows are apart, as two tools see it and as people mark it.
+"""How far lids, lips, mouth corners and brows are apart, by two tools that see it.
 
 Expression is in these gaps. Mien's network and MediaPipe both see them, with errors of their own,
-and both see less of their variation than people mark. `calibrated` is the mean of the two tools,
-each in its own standard deviations, which on AFW correlates with people's labels as well as the better tool or
-better (eyes .87 against .83 and .85, mouth width .89 against .86 and .87, brows .80 against .80 and
-.73, lips .97 against .94 and .97), brought to the labels' mean and variation.
-
-CALIBRATION holds the only numbers of this project that were fitted to AFW's labels and act on
-training, 3 for each of 4 gaps, over the 247 of its faces that are seen nearly from the front. How
-AFW's gaps vary is therefore not quite independent evidence; their correlation and AFW's points are.
+and each misses a part of how they vary. Without labels nobody knows the truth; but the mean of two
+tools errs less than either, and what both agree on has been seen. `Mixture` is that mean, with the
+variation of what both agree on in the units of the tool that sees more of it.
 """
+
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,20 +24,49 @@ MOUTH, UPPER_MOUTH, LOWER_MOUTH = slice(48, 68), [49, 50, 51, 52, 53, 61, 62, 63
 OUTER_EYE_CORNERS = (36, 45)
 
 # MediaPipe's landmarks that are usually taken for iBUG's points 17 to 67. Their places differ from
-# those people mark, which the calibration takes into account.
+# those of iBUG's points, so that Mixture takes no mean from them.
 MEDIAPIPE_INNER = (
     71, 63, 105, 66, 107, 336, 296, 334, 293, 301, 168, 197, 5, 4, 75, 97, 2, 326, 305, 33, 160, 158,
     133, 153, 144, 362, 385, 387, 263, 373, 380, 61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181,
     78, 82, 13, 312, 308, 317, 14, 87,
 )  # fmt: skip
 
-# Of each gap of GAPS: what is added, and how much of the own network's and of MediaPipe's figure.
-# What comes out varies as the labels do, less their noise: the labels' reliability is estimated as
-# r(own, labels) r(MediaPipe, labels) / r(own, MediaPipe).
-_EYE, _LIPS, _WIDTH, _BROW = (
-    (0.021, 0.425, 0.527), (-0.003, 0.507, 0.498), (-0.041, 0.630, 0.475), (-0.050, 0.636, 0.578)
-)  # fmt: skip
-CALIBRATION = np.array([_EYE, _EYE, _LIPS, _WIDTH, _BROW, _BROW])
+# Columns of GAPS that are the same of the two sides of the face.
+_ALIKE = ((0, 1), (2,), (3,), (4, 5))
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """offset (6,), of_own (6,), of_mediapipe (6,): of each gap what is added, and how much of the
+    network's figure and of MediaPipe's."""
+
+    offset: np.ndarray
+    of_own: np.ndarray
+    of_mediapipe: np.ndarray
+
+    @classmethod
+    def of(cls, own: np.ndarray, mediapipe: np.ndarray) -> Mixture:
+        """From what the tools see in many faces, (N,6) each.
+
+        If the tools' errors have nothing to do with each other, their correlation r is the share of
+        what is true in the variance of each; the mixture varies by sqrt(r) of the larger standard
+        deviation. Its mean is the network's, whose points are places on the head.
+        """
+        rows = []
+        for columns in map(list, _ALIKE):
+            first, second = own[:, columns].ravel(), mediapipe[:, columns].ravel()
+            r = max(np.corrcoef(first, second)[0, 1], 0.0)
+            spread = first.std(), second.std()
+            # The mean of two standardised figures that correlate by r varies by sqrt((1 + r) / 2).
+            size = max(spread) * np.sqrt(r / (2 * (1 + r)))
+            shares = size / spread[0], size / spread[1]
+            offset = first.mean() * (1 - shares[0]) - second.mean() * shares[1]
+            rows += [(offset, *shares)] * len(columns)
+        return cls(*np.array(rows).T)
+
+    def __call__(self, own: np.ndarray, mediapipe: np.ndarray) -> np.ndarray:
+        """Gaps (…,6) from what the two tools see of a face: both (…,6)."""
+        return self.offset + self.of_own * own + self.of_mediapipe * mediapipe
 
 
 def measure(points: np.ndarray) -> np.ndarray:
@@ -59,12 +87,6 @@ def measure(points: np.ndarray) -> np.ndarray:
         height = points[..., eye, :].mean(axis=-2) - points[..., brow, :].mean(axis=-2)
         gaps.append((height * down).sum(axis=-1) / scale)
     return np.stack(gaps, axis=-1)
-
-
-def calibrated(own: np.ndarray, mediapipe: np.ndarray) -> np.ndarray:
-    """Gaps (…,6) as people would mark them, from what the two tools see: both (…,6)."""
-    offset, share_own, share_mediapipe = CALIBRATION.T
-    return offset + share_own * own + share_mediapipe * mediapipe
 
 
 def with_gaps(points: np.ndarray, gaps: np.ndarray) -> np.ndarray:

@@ -54,7 +54,7 @@ from .portraits_gaps import (
     EYES,
     LIP_PAIRS,
     MOUTH_CORNERS,
-    calibrated,
+    Mixture,
     measure,
     mediapipe_points,
     with_gaps,
@@ -146,10 +146,11 @@ class Registrar:
     """Fits with one correspondence table."""
 
     def __init__(self, head: Head, table: Correspondence, gaze_offset: np.ndarray | None = None,
-                 table_offset: np.ndarray | None = None):  # fmt: skip
+                 table_offset: np.ndarray | None = None, mixture: Mixture | None = None):  # fmt: skip
         """gaze_offset (2,) rad: what to take off the yaw and pitch of every gaze. table_offset (N,2):
-        what to take off the landmarks of the table, in the frame of the eyes (`typical_offset`)."""
-        self.head, self.table = head, table
+        what to take off the landmarks of the table, in the frame of the eyes (`typical_offset`).
+        mixture: of the two tools' gaps; needed where the network's points are followed."""
+        self.head, self.table, self.mixture = head, table, mixture
         self.gaze_offset = np.zeros(2) if gaze_offset is None else gaze_offset
         self.table_offset = np.zeros((len(table.landmark), 2)) if table_offset is None else table_offset
 
@@ -218,7 +219,7 @@ class Registrar:
         if own is None:
             return Evidence(seen, weight, ~self.oval, np.zeros((0, len(seen))))
         marks = own.points[:68].astype(float)
-        gaps = calibrated(measure(marks), measure(mediapipe_points(landmarks)))
+        gaps = self.mixture(measure(marks), measure(mediapipe_points(landmarks)))
         points = own.points.astype(float)
         points[:68] = with_gaps(marks, gaps)
         trust = NOISE * np.linalg.norm(x) / (OWN_NOISE * own.sigma.astype(float))
@@ -384,9 +385,11 @@ def main() -> int:
     arguments = parser.parse_args()
     with np.load(arguments.landmarks, allow_pickle=False) as file:
         names, points = file["name"], file["points"][..., :2].astype(float)
-    own = [None] * len(names)
+    own, mixture = [None] * len(names), None
     if arguments.own:
         names, points, own = _seen_by_both(names, points, arguments.own)
+        seen_by_own = measure(np.stack([seen.points[:68] for seen in own]).astype(float))
+        mixture = Mixture.of(seen_by_own, measure(mediapipe_points(points)))
     sizes = [cv2.imread(str(arguments.photos / str(name))).shape[1::-1] for name in names]
     head, table = load_head(), Correspondence.read(arguments.table)
 
@@ -394,13 +397,13 @@ def main() -> int:
         rows = range(0, len(names), step)
         return [registrar.fit(points[row], *sizes[row], own[row]) for row in tqdm(rows, unit="portrait")]
 
-    first = Registrar(head, table)
+    first = Registrar(head, table, mixture=mixture)
     tried = fit_all(first, CALIBRATION_STEP)
     offset = None
     if arguments.own:
         centres = [(np.array(size) - 1) / 2 for size in sizes[::CALIBRATION_STEP]]
         offset = typical_offset(first, tried, points[::CALIBRATION_STEP], centres)
-    fits = fit_all(Registrar(head, table, gaze_error(tried), offset))
+    fits = fit_all(Registrar(head, table, gaze_error(tried), offset, mixture))
     fields = {field: np.array([getattr(fit, field) for fit in fits]) for field in Fit.__annotations__}
     np.savez(arguments.output, name=names, **fields)
     print(f"{len(fits)} portraits, median residual {np.median(fields['residual']):.4f}")

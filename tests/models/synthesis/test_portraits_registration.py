@@ -11,7 +11,7 @@ from models.synthesis.landmarks import project_points
 from models.synthesis.portraits_correspondence import LID_CORNERS, LID_CORNERS_RIGHT, Correspondence
 from models.synthesis.portraits_gaps import (
     MEDIAPIPE_INNER,
-    calibrated,
+    Mixture,
     measure,
     mediapipe_points,
     with_gaps,
@@ -54,6 +54,9 @@ def table(head):
     vertices = head.points68[17:]
     ones = np.tile([1.0, 0, 0], (len(vertices), 1))
     return Correspondence(np.array(MEDIAPIPE_INNER), np.repeat(vertices[:, None], 3, axis=1), ones)
+
+
+EVENLY = Mixture(np.zeros(6), np.full(6, 0.5), np.full(6, 0.5))
 
 
 def as_mediapipe(points):
@@ -126,6 +129,21 @@ def test_mediapipe_points_take_their_places(head):
     assert np.isnan(again[:17]).all() and np.array_equal(again[17:], points[17:68])
 
 
+def test_a_mixture_errs_less_than_either_tool_and_varies_as_the_truth():
+    rng = np.random.default_rng(0)
+    true = rng.normal(0.3, 0.1, (4000, 6))
+    own = 0.25 + 0.8 * (true - 0.3) + rng.normal(0, 0.03, true.shape)
+    mediapipe = 0.4 + (true - 0.3) + rng.normal(0, 0.05, true.shape)
+    mixed = Mixture.of(own, mediapipe)(own, mediapipe)
+
+    def alike(seen):
+        return np.corrcoef(seen.ravel(), true.ravel())[0, 1]
+
+    assert alike(mixed) > max(alike(own), alike(mediapipe)) + 0.01
+    assert mixed.std(axis=0) == pytest.approx(0.1, rel=0.06)
+    assert mixed.mean(axis=0) == pytest.approx(own.mean(axis=0), abs=1e-3)
+
+
 def test_fits_follow_the_gaps_that_both_tools_together_show(head, table):
     """Half closed eyes, a raised brow and a smile, of which MediaPipe sees but a part."""
     weights = {"eyeBlinkLeft": 0.5, "eyeBlinkRight": 0.4, "browInnerUp": 0.8, "jawOpen": 0.3,
@@ -134,8 +152,8 @@ def test_fits_follow_the_gaps_that_both_tools_together_show(head, table):
     points = seen(head, identity, 0.2, **weights)
     landmarks = as_mediapipe(0.7 * points + 0.3 * seen(head, identity, 0.2))
     own = Own(points, np.full(len(points), 1.5))
-    wanted = calibrated(measure(points[:68]), measure(mediapipe_points(landmarks)))
-    fit = Registrar(head, table).fit(landmarks, SIDE, SIDE, own)
+    wanted = EVENLY(measure(points[:68]), measure(mediapipe_points(landmarks)))
+    fit = Registrar(head, table, mixture=EVENLY).fit(landmarks, SIDE, SIDE, own)
     vertices = head.evaluate(fit.identity, fit.weights, fit.gaze)
     camera = vertices @ fit.rotation.T + fit.translation
     middle = (SIDE - 1) / 2
@@ -149,7 +167,7 @@ def test_fits_follow_the_gaps_that_both_tools_together_show(head, table):
 
 def test_where_mediapipe_puts_its_landmarks_is_found_out(head, table):
     """A landmark that always lies beside the table's place is told from one that errs."""
-    registrar = Registrar(head, table)
+    registrar = Registrar(head, table, mixture=EVENLY)
     points = seen(head)
     landmarks = as_mediapipe(points)
     eyes = landmarks[LID_CORNERS[0]] - landmarks[LID_CORNERS_RIGHT[0]]
@@ -161,7 +179,7 @@ def test_where_mediapipe_puts_its_landmarks_is_found_out(head, table):
     assert np.allclose(offset[row], [0, 0.05], atol=0.015)
     others = np.delete(offset, [row], axis=0)[10:25]
     assert np.abs(others).max() < 0.015
-    taken_off = Registrar(head, table, table_offset=offset).evidence(landmarks, own)
+    taken_off = Registrar(head, table, None, offset, EVENLY).evidence(landmarks, own)
     assert np.allclose(taken_off.seen[row], points[head.points68.tolist().index(table.corners[row, 0])], atol=1.5)
 
 
