@@ -17,7 +17,8 @@ from models.head.person import Person as HeadOfPerson
 
 from .accessories import Glasses, HatMaker, Mesh, glasses
 from .background import Backdrops
-from .hair import HairGrower, Strands, sample_colour, sample_style
+from .hair import HairGrower, Strands, sample_colour, sample_style, tucked
+from .locks import Locks
 from .noise import fractal_noise
 from .people import sample_identity
 from .raster import vertex_normals
@@ -56,7 +57,7 @@ class Actor:
     model: HeadOfPerson
     skin: Skin
     look: Look
-    strands: list[Strands]
+    strands: list[Strands | Locks]
     worn: list[Mesh]
     glasses: Glasses | None
 
@@ -64,10 +65,25 @@ class Actor:
         """The head (V,3) float32 m in head space with weights (52,) and gaze (2,2) rad."""
         return self.model.look(self.model.express(expression), gaze)
 
-    def hair_on(self, face: np.ndarray) -> list[Strands]:
+    def hair_on(self, face: np.ndarray) -> list[Strands | Locks]:
         """The hair, moved along with the skin of a face (V,3) of this actor."""
         triangles = self.model.head.triangles
         return [strand.carried(triangles, self.model.neutral, face) for strand in self.strands]
+
+
+def sample_eyes_and_teeth(rng: np.random.Generator) -> dict:
+    """The fields of a Look that are the person's own."""
+    brown = rng.random() < BROWN_PROBABILITY
+    iris = np.array(IRIS_COLOURS[rng.integers(BROWN_COUNT if brown else len(IRIS_COLOURS))])
+    iris_angle = rng.uniform(*IRIS_ANGLE_RANGE)
+    return {
+        "iris": to_linear(np.clip(iris * rng.uniform(0.8, 1.25) + rng.normal(0, 5, 3), 5, 220)),
+        "sclera": np.array(SCLERA_COLOUR) * rng.uniform(0.7, 1.15),
+        "iris_angle": iris_angle,
+        "pupil_angle": iris_angle * rng.uniform(*PUPIL_SHARE_RANGE),
+        "mouth_light": rng.uniform(0.55, 1.0),
+        "teeth": np.array(TEETH_COLOUR) * rng.uniform(0.7, 1.15),
+    }
 
 
 class ActorMaker:
@@ -92,19 +108,21 @@ class ActorMaker:
         identity = sample_identity(rng, len(head.identity_basis))
         model = head.person(identity)
         normals = vertex_normals(model.neutral, head.triangles)
-        skin, strands = self._skin_and_hair(rng, model.neutral, normals)
+        hatted = not self.bare and rng.random() < HAT_PROBABILITY
+        skin, strands = self._skin_and_hair(rng, model.neutral, normals, hatted)
         worn, spectacles = [], None
-        if not self.bare and rng.random() < HAT_PROBABILITY:
-            worn.append(self._hats.make(rng, model.neutral, normals))
-            strands = [strand for strand in strands if strand.points[:, 0, 1].max() < 0.0]
+        if hatted:
+            hat, border = self._hats.make(rng, model.neutral, normals)
+            worn.append(hat)
+            strands = tucked(strands, *border)
         if not self.bare and rng.random() < GLASSES_PROBABILITY:
             spectacles = glasses(rng, head, model.neutral, model.bone_head[list(EYE_BONES)])
             worn.append(spectacles.frame)
         return Actor(identity, model, skin, self._look(rng), strands, worn, spectacles)
 
-    def _skin_and_hair(self, rng: np.random.Generator, vertices: np.ndarray,
-                       normals: np.ndarray) -> tuple[Skin, list[Strands]]:
-        """The painted skin, and the strands that grow from it; vertices, normals (V,3) at rest."""
+    def _skin_and_hair(self, rng: np.random.Generator, vertices: np.ndarray, normals: np.ndarray,
+                       hatted: bool) -> tuple[Skin, list[Strands | Locks]]:
+        """The painted skin, and the hair that grows from it; vertices, normals (V,3) at rest."""
         tone_log = sample_tone(rng)
         hair, age = sample_colour(rng, np.exp(tone_log)), rng.random()
         painter, strands = self.painter, []
@@ -126,23 +144,14 @@ class ActorMaker:
             if kind >= HAIRLESS_PROBABILITY + CROPPED_PROBABILITY:
                 strands += self._grower.grow_scalp(
                     rng, sample_style(rng), painter.layers.maps[scalp_layer], hair, vertices,
-                    normals)
+                    normals, pressed=hatted)
         skin = painter.paint(rng, tone_log, hair, age, (beard_layer, beard), (scalp_layer, scalp))
         return skin, strands
 
     def _look(self, rng: np.random.Generator) -> Look:
         """Eyes, teeth and cloth of one person."""
-        brown = rng.random() < BROWN_PROBABILITY
-        iris = np.array(IRIS_COLOURS[rng.integers(BROWN_COUNT if brown else len(IRIS_COLOURS))])
-        iris_angle = rng.uniform(*IRIS_ANGLE_RANGE)
-        return Look(
-            iris=to_linear(np.clip(iris * rng.uniform(0.8, 1.25) + rng.normal(0, 5, 3), 5, 220)),
-            sclera=np.array(SCLERA_COLOUR) * rng.uniform(0.7, 1.15),
-            iris_angle=iris_angle, pupil_angle=iris_angle * rng.uniform(*PUPIL_SHARE_RANGE),
-            mouth_light=rng.uniform(0.55, 1.0),
-            teeth=np.array(TEETH_COLOUR) * rng.uniform(0.7, 1.15),
-            cloth=self._cloth(rng), hat=to_linear(_cloth_colour(rng)),
-            frame=to_linear(_cloth_colour(rng)) * 0.5)
+        return Look(**sample_eyes_and_teeth(rng), cloth=self._cloth(rng),
+                    hat=to_linear(_cloth_colour(rng)), frame=to_linear(_cloth_colour(rng)) * 0.5)
 
     def _cloth(self, rng: np.random.Generator) -> np.ndarray:
         """A picture of cloth (side,side,4) float32, linear: photographed, or plain and striped."""

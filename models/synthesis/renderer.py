@@ -18,6 +18,7 @@ from .actor import Actor, ActorMaker
 from .hair import Strands, draw_strands
 from .landmarks import project_points
 from .light import Light, ShadowMap, SkyOcclusion, sample_light
+from .locks import Locks
 from .people import Person, sample_expression, sample_gaze
 from .pixel_labels import Detail, Posed, label_pixels
 from .raster import rasterize, vertex_normals
@@ -173,8 +174,9 @@ class PeopleRenderer:
         """
         view = scene.view.enlarged(SUPERSAMPLING)
         surface, camera, screen = self._rasterize(scene, view)
-        shadow = ShadowMap.of(camera, surface.triangles, camera[:len(scene.vertices)].mean(axis=0),
-                              scene.light, cull=len(self.mesh.triangles))
+        shadow = ShadowMap.of(*_with_hair(camera, surface.triangles, scene, view),
+                              camera[:len(scene.vertices)].mean(axis=0), scene.light,
+                              cull=len(self.mesh.triangles))
         linear, classes, brightness = shade(surface, scene.skin, scene.look, scene.light, shadow,
                                             view.intrinsics)
         received = brightness if received is None else received
@@ -228,7 +230,7 @@ class PeopleRenderer:
     def _blend_lashes(self, screen, linear, depth, exposure) -> None:
         """Lashes are a veil that thins out towards their tips."""
         colour = np.full(3, 0.012 * exposure, np.float32)
-        _blend(screen, self.mesh.lash_triangles, self.mesh.lash_opacity, colour, linear, depth)
+        blend(screen, self.mesh.lash_triangles, self.mesh.lash_opacity, colour, linear, depth)
 
 
 @dataclass(frozen=True)
@@ -270,6 +272,19 @@ class HeadMesh:
                         head.triangles, head.triangles[lashes], _lash_opacity(head, lashes))
 
 
+def _with_hair(camera: np.ndarray, triangles: np.ndarray, scene: Scene,
+               view: View) -> tuple[np.ndarray, np.ndarray]:
+    """What casts shadows: vertices (V,3) in camera space with triangles (N,3), and the locks."""
+    vertices, faces, offset = [camera], [triangles], len(camera)
+    for strands in scene.strands:
+        if isinstance(strands, Locks):
+            more, its_triangles = strands.casting(view)
+            vertices.append(more)
+            faces.append(its_triangles + offset)
+            offset += len(more)
+    return np.concatenate(vertices), np.concatenate(faces)
+
+
 def _lash_opacity(head: Head, lashes: np.ndarray) -> np.ndarray:
     """Opacity (V,) float32: full at the lid, nothing at the tips; 0 for all other vertices."""
     used = np.unique(head.triangles[lashes])
@@ -297,7 +312,7 @@ def _expose(linear, triangle, exposure, backdrop, factor):
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _blend(screen, triangles, opacity, colour, linear, depth):
+def blend(screen, triangles, opacity, colour, linear, depth):
     """Lay half-transparent triangles over the light, in place, where nothing is before them."""
     height, width = depth.shape
     for index in range(triangles.shape[0]):
@@ -332,14 +347,14 @@ def _blend_lenses(worn: Glasses, view: View, light: Light, linear, classes, dept
     screen = view.to_screen(camera).astype(np.float32)
     count = len(worn.lenses)
     before = depth.copy() if worn.opacity > 0.5 else depth
-    _blend(screen, worn.lens_triangles, np.full(count, worn.opacity, np.float32),
-           worn.tint.astype(np.float32), linear, depth)
+    blend(screen, worn.lens_triangles, np.full(count, worn.opacity, np.float32),
+          worn.tint.astype(np.float32), linear, depth)
     # The sky as the lens mirrors it: brighter towards the upper rim.
     height = worn.lenses[:, 1]
     ramp = (height - height.min()) / max(float(np.ptp(height)), 1e-6)
     sky = (light.ambient + 0.5 * light.lobe_colours.sum(axis=0)).astype(np.float32)
-    _blend(screen, worn.lens_triangles, (worn.mirror * ramp ** 2).astype(np.float32), sky, linear,
-           depth)
+    blend(screen, worn.lens_triangles, (worn.mirror * ramp ** 2).astype(np.float32), sky, linear,
+          depth)
     if worn.opacity > 0.5:
         triangle, _, lens_depth = rasterize(screen, worn.lens_triangles, view.side, view.side)
         front = (triangle >= 0) & (lens_depth < before)
