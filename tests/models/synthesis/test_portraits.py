@@ -5,13 +5,14 @@ import cv2
 import numpy as np
 import pytest
 
-from models.head import SHAPE_NAMES, load_head, look_weights
-from models.synthesis import pool
+from models.head import GROUP_NAMES, SHAPE_NAMES, load_head, look_weights
+from models.synthesis import pool, portraits
 from models.synthesis.landmarks import project, project_points
-from models.synthesis.portraits import PortraitRenderer
+from models.synthesis.portraits import SUPERSAMPLING, PortraitRenderer
 from models.synthesis.portraits_correspondence import BROWS, IRIS_CENTRES, Correspondence
 from models.synthesis.portraits_registration import LIDS, LIPS, PORTRAIT_FOCAL, Registrar
 from models.synthesis.raster import interpolate, rasterize
+from models.synthesis.view import frame_face
 
 SIDE = 240
 FACING = np.diag([1.0, -1.0, -1.0])
@@ -88,6 +89,73 @@ def test_the_photograph_moves_with_the_head(renderer, head, monkeypatch):
         found = sample.image[row, column].astype(float)
         errors.append(np.median(np.abs(found - wanted[inner])) / 900)
     assert np.median(errors) < 0.003, "metres on the head"
+
+
+def drawn(renderer, head, rng, own_mouth=False, closing=0.0, **shapes):
+    """A picture from the front (192,192,3) and its buffers, with given shape weights."""
+    portrait = renderer.portrait(0)
+    weights = np.zeros(52)
+    for name, weight in shapes.items():
+        weights[SHAPE_NAMES.index(name)] = weight
+    vertices = head.evaluate(portrait.identity, weights, np.zeros((2, 2)))
+    view = frame_face(head, vertices, FACING, pool.IMAGE_SIDE, np.random.default_rng(0))
+    picture = portraits._Picture(renderer, portrait, vertices, view.enlarged(SUPERSAMPLING))
+    return picture.image(True, own_mouth, np.full(2, closing), rng), picture, view.to_camera(vertices)
+
+
+def test_the_mouth_is_dark_behind_its_teeth(renderer, head, monkeypatch):
+    monkeypatch.setattr(portraits, "RELIGHT", 0.0)
+    image, picture, _ = drawn(renderer, head, np.random.default_rng(0), jawOpen=0.8)
+    group = np.array(GROUP_NAMES)[head.triangle_group[np.append(picture.drawn, 0)]]
+    seen = np.where((picture.triangle >= 0) & (picture.triangle < len(picture.drawn)), picture.triangle, -1)
+    # Pixels of the small picture whose surroundings are of one kind.
+    teeth, depth = (np.isin(group, names)[seen] & (seen >= 0) for names in
+                    (("teeth_upper", "teeth_lower"), ("inside_mouth", "tongue")))  # fmt: skip
+    side = (pool.IMAGE_SIDE, pool.IMAGE_SIDE)
+    teeth, depth = (cv2.resize(m.astype(np.float32), side, interpolation=cv2.INTER_AREA) > 0.99 for m in (teeth, depth))
+    assert teeth.sum() > 20 and depth.sum() > 50
+    assert image[teeth].mean() > 1.5 * image[depth].mean()
+    assert np.ptp(image[teeth].mean(axis=1)) > 20, "shaded, not flat"
+    photographed, _, _ = drawn(renderer, head, np.random.default_rng(0), own_mouth=True, jawOpen=0.8)
+    assert np.abs(photographed[depth].astype(float) - image[depth]).mean() > 20
+
+
+def test_lids_that_come_down_bring_their_lashes(renderer, head, monkeypatch):
+    monkeypatch.setattr(portraits, "RELIGHT", 0.0)
+    shapes = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
+    bare, _, _ = drawn(renderer, head, np.random.default_rng(0), True, 0.0, **shapes)
+    lashed, _, camera = drawn(renderer, head, np.random.default_rng(0), True, 1.0, **shapes)
+    darker = bare.astype(int).sum(axis=2) - lashed.astype(int).sum(axis=2)
+    assert darker.min() >= 0 and darker.max() > 100
+    rows, _ = np.nonzero(darker > 60)
+    view = frame_face(head, head.evaluate(renderer.portrait(0).identity, np.zeros(52), np.zeros((2, 2))),
+                      FACING, pool.IMAGE_SIDE, np.random.default_rng(0))  # fmt: skip
+    lids = project(camera[head.points68[36:48]], view.intrinsics)[:, 1]
+    assert np.median(np.abs(rows - lids.mean())) < 8, "at the lids"
+
+
+def test_shoulders_and_walls_do_not_turn_with_the_head(renderer, head):
+    portrait = renderer.portrait(0)
+    vertices = portrait.fitted
+    turned = cv2.Rodrigues(np.array([0.0, 0.7, 0.0]))[0] @ portrait.rotation
+    view = frame_face(head, vertices, turned, pool.IMAGE_SIDE, np.random.default_rng(0))
+    picture = portraits._Picture(renderer, portrait, vertices, view)
+    there = picture.screen[len(vertices) :]
+    corner = np.argmin(portrait.grid_uv.sum(axis=1))
+    still = portrait.grid[corner] @ portrait.rotation.T + view.translation
+    assert np.allclose(there[corner, :2], project(still, view.intrinsics), atol=0.5)
+    on_face = np.argmin(np.linalg.norm(portrait.grid_uv - portrait.vertex_uv[head.points68[30]], axis=1))
+    moving = portrait.grid[on_face] @ turned.T + view.translation
+    assert np.allclose(there[on_face, :2], project(moving, view.intrinsics), atol=0.5)
+
+
+def test_pictures_of_one_person_differ_in_all_but_the_person(renderer):
+    samples = renderer.samples(np.random.default_rng(4), 3)
+    assert len(samples) == 3
+    for one, other in zip(samples, samples[1:], strict=False):
+        assert np.array_equal(one.identity, other.identity)
+        assert not np.allclose(one.rotation, other.rotation)
+        assert not np.allclose(one.expression, other.expression)
 
 
 def test_samples_repeat(renderer):
