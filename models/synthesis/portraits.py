@@ -204,8 +204,9 @@ class PortraitRenderer:
             cut, screen[:, :2].astype(np.float32), face, fitted.astype(np.float32), *grid,
             rotation=fit["rotation"], identity=fit["identity"], weights=fit["weights"], gaze=fit["gaze"],
             light=light, received=received, sharpness=max(scale, 1.0),
-            backdrop=cv2.resize(cv2.GaussianBlur(cut, (0, 0), CUT_SIDE / 12),
-                                (BACKDROP_SIDE, BACKDROP_SIDE), interpolation=cv2.INTER_AREA),
+            backdrop=cv2.GaussianBlur(
+                cv2.resize(cut, (BACKDROP_SIDE, BACKDROP_SIDE), interpolation=cv2.INTER_AREA),
+                (0, 0), BACKDROP_SIDE / 12),
         )  # fmt: skip
 
     def _light(self, cut, screen, fitted, face) -> tuple[FaceLight, np.ndarray]:
