@@ -25,9 +25,24 @@ BLOCK_STEP = 0.008
 
 WRAP = np.array([0.28, 0.12, 0.07])
 """How far light creeps round the terminator in red, green and blue, by scattering in the skin."""
+SCATTER = np.array([0.8, 0.5, 0.3], np.float32)
+"""Share of red, green and blue light that scatters too far to show the skin's fine relief."""
+BLEED = np.array([0.6, 0.0, -0.3], np.float32)
+"""How the half-shadow of skin is lightened in red and deepened in blue."""
+MIRROR_BANDS = np.array([1.0] + 3 * [0.88] + 5 * [0.65])
+"""What skin's rough mirror leaves of each harmonic of its surroundings."""
+OILY_WIDTH, OILY_V, OILY_GAIN, DRY_SHINE = 0.06, (0.17, 0.75), 1.3, 0.55
+"""The strip along the mid line where skin shines more, from forehead to chin (in the chart's u and
+v); how much, and how much other skin does."""
+WINDOW_COSINES = (0.90, 0.96)
+"""Where, about the direction of most light, its picture in an eye begins and is full."""
+WINDOW_GAIN, EYE_GLEAM = 0.3, 0.3
+"""Brightness of that picture for unit light; what is left of all other light's in the eye."""
+LIPS_V, LIPS_SIZE, LIPS_GAIN = 0.62, (0.055, 0.03), 1.2
+"""The lips' place on the chart and how much they shine beside that."""
 FRESNEL = 0.035
 """Reflectance of skin and of wet surfaces at normal incidence."""
-LID_SHADOW = 0.0035
+LID_SHADOW = 0.0042
 """Metres below the lid at which its shadow on the eye has faded to a third."""
 TEETH_FRONT, MOUTH_DEPTH = 0.019, 0.010
 """z (m, head space) of the incisors, and how far behind them light, a lamp's too, falls to a
@@ -96,12 +111,18 @@ def shade(surface: Surface, skin: Skin, look: Look, light: Light, shadow: Shadow
 
     Pixels without a triangle stay 0 and background.
     """
-    harmonics = (light.harmonics() * LAMBERT[:, None] / np.pi).astype(np.float32)
-    lens = np.array([intrinsics[0, 0], intrinsics[0, 2], intrinsics[1, 2]], np.float32)
+    radiance = light.harmonics()
+    harmonics = (radiance * LAMBERT[:, None] / np.pi).astype(np.float32)
+    mirrored = (radiance * MIRROR_BANDS[:, None]).astype(np.float32)
+    # The linear harmonics point to where most light comes from.
+    window = harmonics[[3, 1, 2]].mean(axis=1)
+    strength = np.linalg.norm(window)
+    lens = np.array([intrinsics[0, 0], intrinsics[0, 2], intrinsics[1, 2],
+                     *window / max(strength, 1e-6), WINDOW_GAIN * strength], np.float32)
     return _shade(
         surface.triangle, surface.bary, surface.depth, surface.triangles, surface.vertex,
         surface.corner_uv, surface.material, surface.label, skin.albedo, look.cloth,
-        np.array([skin.roughness, skin.shine], np.float32), look.packed(), harmonics,
+        np.array([skin.roughness, skin.shine], np.float32), look.packed(), harmonics, mirrored,
         light.sun.astype(np.float32), light.sun_colour.astype(np.float32), shadow.depth,
         shadow.matrix, np.float32(light.softness), lens, WRAP.astype(np.float32))
 
@@ -175,8 +196,8 @@ def slope(skin_map, u, v, here):
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _shade(triangle, bary, depth, triangles, vertex, corner_uv, material, label, skin_map,
-           cloth_map, gloss, look, harmonics, sun, sun_colour, shadow, to_light, softness, lens,
-           wrap):
+           cloth_map, gloss, look, harmonics, mirrored, sun, sun_colour, shadow, to_light, softness,
+           lens, wrap):
     """Colour blocks of 2x2 pixels: once where one smooth material fills it, else each pixel."""
     height, width = triangle.shape
     out = np.zeros((height, width, 3), np.float32)
@@ -215,7 +236,7 @@ def _shade(triangle, bary, depth, triangles, vertex, corner_uv, material, label,
                     z, sight_x, sight_y = depth[y, x], x, y
                 brightness = _point(
                     kind, value, sight_x, sight_y, z, below_lid[x], skin_map, cloth_map, gloss,
-                    look, harmonics, sun, sun_colour, shadow, to_light, softness, lens, wrap,
+                    look, harmonics, mirrored, sun, sun_colour, shadow, to_light, softness, lens, wrap,
                     colour)
                 if whole:
                     for k in range(3):
@@ -266,8 +287,8 @@ def _gather(value, triangles, vertex, corner_uv, index, bary, y, x):
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, harmonics, sun,
-           sun_colour, shadow, to_light, softness, lens, wrap, colour):
+def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, harmonics, mirrored,
+           sun, sun_colour, shadow, to_light, softness, lens, wrap, colour):
     """Colour (three of four numbers) of one place; returns the light on it, over pi."""
     px, py = (x - lens[1]) / lens[0] * z, (y - lens[2]) / lens[0] * z
     away = 1.0 / np.sqrt(px * px + py * py + z * z)
@@ -275,6 +296,7 @@ def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, har
     nx, ny, nz = value[NORMAL], value[NORMAL + 1], value[NORMAL + 2]
     if kind >= CLOTH and nx * vx + ny * vy + nz * vz < 0:
         nx, ny, nz = -nx, -ny, -nz
+    sx, sy, sz = nx, ny, nz
     occlusion = value[OCCLUSION]
     shine, power = 0.0, 2.0 / gloss[0] ** 4 - 2.0
     if kind == SKIN:
@@ -283,10 +305,15 @@ def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, har
         slope_x, slope_y = slope(skin_map, u, v, colour[3])
         nx -= slope_x
         ny -= slope_y
-        shine = gloss[1]
+        strip, across, along = ((u - 0.5) / OILY_WIDTH, (u - 0.5) / LIPS_SIZE[0],
+                                (v - LIPS_V) / LIPS_SIZE[1])
+        oily = OILY_GAIN * min(max((v - OILY_V[0]) * 10, 0.0), 1.0)
+        oily *= min(max((OILY_V[1] - v) * 20, 0.0), 1.0)
+        shine = gloss[1] * (DRY_SHINE + oily / (1.0 + strip * strip) ** 2
+                            + LIPS_GAIN / (1.0 + (across * across + along * along) ** 2))
     elif kind == EYE:
         _eye(value, look, colour)
-        occlusion = 0.95 - 0.6 * np.exp(-lid_rows * z / lens[0] / LID_SHADOW)
+        occlusion = 0.85 - 0.6 * np.exp(-lid_rows * z / lens[0] / LID_SHADOW)
         shine, power = 2.5, 300.0
     elif kind == CAVITY or kind == TEETH:
         _mouth(look, kind == TEETH, colour)
@@ -328,17 +355,47 @@ def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, har
     grazing = (1.0 - min(max(facing, 0.0), 1.0)) ** 4
     gleam = shine * FRESNEL * (1.0 + 2.5 * grazing) * occlusion
     rx, ry, rz = 2 * facing * nx - vx, 2 * facing * ny - vy, 2 * facing * nz - vz
+    smooth_toward = toward
+    if kind == EYE:
+        seen = rx * lens[3] + ry * lens[4] + rz * lens[5] - WINDOW_COSINES[0]
+        seen = min(max(seen / (WINDOW_COSINES[1] - WINDOW_COSINES[0]), 0.0), 1.0)
+        gleam = EYE_GLEAM * gleam + lens[6] * seen
+    elif kind == SKIN:
+        length = 1.0 / np.sqrt(sx * sx + sy * sy + sz * sz + 1e-12)
+        sx, sy, sz = sx * length, sy * length, sz * length
+        smooth_toward = sx * sun[0] + sy * sun[1] + sz * sun[2]
     brightness = 0.0
     for k in range(3):
-        soft = wrap[k] if kind == SKIN else 0.0
-        direct = max(0.0, (toward + soft) / (1.0 + soft)) * open_share
-        received = (max(0.0, _irradiance(harmonics, nx, ny, nz, k)) * occlusion
-                    + sun_colour[k] * direct)
+        if kind == SKIN:
+            share = SCATTER[k]
+            direct = max(0.0, toward + share * (smooth_toward - toward) + wrap[k]) / (1 + wrap[k])
+            direct *= open_share * (1 + BLEED[k] * (1 - open_share))
+            ambient = _irradiance(harmonics, nx + share * (sx - nx), ny + share * (sy - ny),
+                                  nz + share * (sz - nz), k)
+            # Squared: hair, clothes and folds finer than the mesh take light away as well.
+            ambient = max(0.0, ambient) * _bounced(occlusion * occlusion, colour[k])
+        else:
+            direct = max(0.0, toward) * open_share
+            ambient = max(0.0, _irradiance(harmonics, nx, ny, nz, k)) * occlusion
+        received = ambient + sun_colour[k] * direct
         brightness += received
         colour[k] = colour[k] * received + sun_colour[k] * mirror
         if gleam > 0:
-            colour[k] += gleam * max(0.0, _irradiance(harmonics, rx, ry, rz, k))
+            colour[k] += gleam * max(0.0, _irradiance(mirrored, rx, ry, rz, k))
     return brightness / 3
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _bounced(occlusion, albedo):
+    """Occlusion lightened, and so coloured, by light between pale walls.
+
+    The fit of Jimenez, Wu, Pesce, Jarabo 2016, "Practical realtime strategies for accurate indirect
+    occlusion".
+    """
+    a = 2.0404 * albedo - 0.3324
+    b = -4.7951 * albedo + 0.6417
+    c = 2.7552 * albedo + 0.6903
+    return max(occlusion, ((occlusion * a + b) * occlusion + c) * occlusion)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")

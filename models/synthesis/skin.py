@@ -36,9 +36,9 @@ from .skin_chart import (
 LAYER_SEED = 20
 
 # sRGB colours of skin, lightest to darkest.
-TONES = ((246, 216, 194), (236, 196, 168), (224, 178, 146), (206, 154, 118), (184, 130, 94),
+TONES = ((246, 208, 188), (236, 186, 160), (222, 166, 138), (206, 145, 112), (184, 126, 92),
          (156, 104, 72), (122, 78, 54), (92, 58, 42), (70, 46, 35))
-ROUGHNESS_RANGE, SHINE_RANGE = (0.38, 0.62), (0.1, 0.75)
+ROUGHNESS_RANGE, SHINE_RANGE = (0.36, 0.6), (0.3, 1.3)
 TONE_JITTER = 0.10
 """Standard deviation of the log brightness around the tone, and, smaller, of its hue."""
 
@@ -55,8 +55,13 @@ PHOTOGRAPHED_PROBABILITY = 0.75
 """With a bank of skins, how many people wear one of them."""
 MIXED_PROBABILITY, BEARD_RANKS = 0.5, 80
 """How many of these have another's low frequencies, from among so many who are about as bearded."""
-OWN_TONE_PROBABILITY = 0.25
+OWN_TONE_PROBABILITY, OWN_HUE = 0.25, 0.7
+MELANIN = np.array([0.84, 1.0, 1.16])
+"""How log albedo falls from pale to dark skin, 1 in the mean: about as TONES
+have it."""
 PAINTED_BROWS_PROBABILITY = 0.25
+BALD_PROBABILITY = 0.12
+"""How many scalps are bald on top."""
 FEW = 0.3
 """How much rarer blemishes and make-up are painted on photographed skin, which has its own."""
 BLACK_LOG = -4.2
@@ -169,8 +174,7 @@ class SkinPainter:
             rank = int(np.flatnonzero(self._by_beard == detail)[0])
             first = max(0, min(rank - BEARD_RANKS // 2, len(bank) - BEARD_RANKS))
             low = int(self._by_beard[first + rng.integers(min(BEARD_RANKS, len(bank)))])
-        if rng.random() < OWN_TONE_PROBABILITY:
-            tone_log = bank.tone[low].astype(np.float64)
+        tone_log = self._tone(rng, low, tone_log)
         strokes = Strokes(self.layers, rng)
         paleness = _paleness(tone_log)
         # What the photograph was too small to show.
@@ -204,6 +208,17 @@ class SkinPainter:
             np.ascontiguousarray(fine), table.astype(np.float32), height.astype(np.float32),
             self.relief)
         return _skin(rng, albedo, tone_log, folds)
+
+    def _tone(self, rng: np.random.Generator, index: int, drawn: np.ndarray) -> np.ndarray:
+        """The tone (3,) of a photographed skin made as light or dark as a drawn one."""
+        own = self.bank.tone[index].astype(np.float64)
+        if rng.random() < OWN_TONE_PROBABILITY:
+            return own
+        # A part of the tone's hue was the lamps'.
+        typical = np.median(self.bank.tone, axis=0)
+        typical = typical + MELANIN * (own.mean() - typical.mean())
+        tone = typical + OWN_HUE * (own - typical)
+        return tone + MELANIN * (drawn.mean() - tone.mean())
 
     def creased(self, skin: Skin, expression: np.ndarray) -> Skin:
         """A skin at rest with the creases of an expression (52,)."""
@@ -566,13 +581,16 @@ def _scalp(rng, marks):
     x, y = grid()
     middle = marks[27, 0]
     reach = np.abs(x - middle) / (marks[16, 0] - middle)
-    forehead = marks[27, 1] - TEXEL_PER_METRE * rng.uniform(0.045, 0.085)
+    forehead = marks[27, 1] - TEXEL_PER_METRE * rng.uniform(0.040, 0.075)
     temple = marks[27, 1] - TEXEL_PER_METRE * rng.uniform(0.0, 0.035)
     recess = rng.uniform(0.0, 0.035) * TEXEL_PER_METRE
     line = forehead + (temple - forehead) * np.clip(reach - 0.35, 0, None) ** 1.5 * 1.4
     line = line - recess * np.exp(-((reach - 0.5) / 0.2) ** 2)
-    # Behind the temples the line falls to the nape.
-    line = np.where(reach > 0.95, line + (reach - 0.95) * CHART_HEIGHT * 1.2, line)
+    if rng.random() < BALD_PROBABILITY:
+        line = np.where(reach < 0.85, 0.0, line)
+    # Sideburns before the ear, and behind it down to the nape.
+    ear = rng.uniform(0.80, 0.86)
+    line = np.where(reach > ear, line + (reach - ear) * CHART_HEIGHT * 1.5, line)
     line = np.minimum(line, marks[2, 1])
     edge = (2 * smooth_noise(rng, CHART_HEIGHT, CHART_WIDTH, 40)
             + 3 * smooth_noise(rng, CHART_HEIGHT, CHART_WIDTH, 140))

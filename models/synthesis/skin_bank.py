@@ -38,6 +38,9 @@ LOW_UNIT, DETAIL_UNIT = 1 / 48, 1 / 64
 JPEG_QUALITY = 90
 FORMAT = "mien-skins-1"
 
+MEAN_COUNT = 240
+"""Photographs from which the mean is learnt."""
+
 FIT_FIELDS = ("name", "rotation", "translation", "focal", "identity", "weights", "gaze", "residual")
 WORST_RESIDUAL = 0.02
 """Of the eye distance: portraits that fit worse are left out."""
@@ -45,8 +48,8 @@ WORST_RESIDUAL = 0.02
 # What a skin must have to be kept; seen on sheets of all portraits, sorted by each.
 LEAST_COVERED, LEAST_SOCKETS = 0.40, 0.48
 LEAST_SHARPNESS, FULL_SHARPNESS = 0.24, 0.5
-CHROMA_RANGE = (0.55, 1.75)
-MOST_UNEVEN = 0.45
+CHROMA_RANGE, RED_RANGE = (0.6, 1.75), (0.42, 1.1)
+MOST_UNEVEN, MOST_PATCHY = 0.45, 0.25
 MOST_BRIDGE = 0.15
 """Glasses leave a line of more contrast than this on the root of the nose."""
 
@@ -56,16 +59,19 @@ class Merits:
     """How usable a skin is.
 
     covered, sockets: trusted shares of the face's front and of what is around the eyes. sharpness
-    as in Unwrapped. chroma: log red over blue of the tone. uneven: deviation between the two sides'
-    log lightness. bridge: log contrast of the strongest line across the root of the nose. beard:
-    log darkness of the lower face beside the cheeks, against the mean.
+    as in Unwrapped. chroma: log red over blue of the tone; red: over green. uneven: deviation between the two sides'
+    log lightness. patchy: deviation of the hue from the mean's. bridge: log contrast of the
+    strongest line across the root of the nose. beard: log darkness of the lower face beside the
+    cheeks, against the mean.
     """
 
     covered: float
     sockets: float
     sharpness: float
     chroma: float
+    red: float
     uneven: float
+    patchy: float
     bridge: float
     beard: float
 
@@ -78,21 +84,25 @@ class Merits:
         uneven = np.sqrt(np.average((low - low[:, ::-1]) ** 2, weights=both))
         lines = cv2.GaussianBlur(rest, (0, 0), 1.2) - cv2.GaussianBlur(rest, (0, 0), 5.0)
         plain = (skin.trust + 1e-6) * zones.plain
+        hue = cv2.GaussianBlur((skin.log - mean)[..., 0] - (skin.log - mean)[..., 2], (0, 0), 3.0)
+        patchy = np.sqrt(np.average(hue ** 2, weights=plain))
         beard = (np.average(rest, weights=plain * (1 - zones.beard))
                  - np.average(rest, weights=plain * zones.beard))
         return Merits(
             covered=float((skin.trust * zones.front).sum() / zones.front.sum()),
             sockets=float((skin.trust * zones.sockets).sum() / zones.sockets.sum()),
             sharpness=skin.sharpness, chroma=float(skin.tone[0] - skin.tone[2]),
-            uneven=float(uneven), bridge=float(np.abs(lines[zones.bridge].mean(axis=1)).max()),
-            beard=float(beard))
+            red=float(skin.tone[0] - skin.tone[1]),
+            uneven=float(uneven), patchy=float(patchy), beard=float(beard),
+            bridge=float(np.abs(lines[zones.bridge].mean(axis=1)).max()))
 
     def score(self) -> float:
         """0 for skins to leave out, else up to 1."""
         if (self.covered < LEAST_COVERED or self.sockets < LEAST_SOCKETS
                 or self.sharpness < LEAST_SHARPNESS or self.uneven > MOST_UNEVEN
-                or self.bridge > MOST_BRIDGE
-                or not CHROMA_RANGE[0] < self.chroma < CHROMA_RANGE[1]):
+                or self.patchy > MOST_PATCHY or self.bridge > MOST_BRIDGE
+                or not CHROMA_RANGE[0] < self.chroma < CHROMA_RANGE[1]
+                or not RED_RANGE[0] < self.red < RED_RANGE[1]):
             return 0.0
         sharp = min(1.0, self.sharpness / FULL_SHARPNESS)
         return float(sharp * (1 - self.uneven / MOST_UNEVEN / 2) * min(1.0, 1.7 * self.covered))

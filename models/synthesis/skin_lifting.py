@@ -75,8 +75,8 @@ BLUR_STEP = 4
 
 LOW_BLUR = 12.0
 """Standard deviation (texels) of what counts as low frequencies."""
-MEAN_ROUNDS, MEAN_COUNT = 3, 240
-"""Turns, and photographs, from which the mean is learnt."""
+MEAN_ROUNDS = 3
+"""Turns in which light and mean are learnt."""
 MEAN_RANGE = (-1.5, 0.6)
 MEAN_BLUR = 20.0
 MEAN_SHARE = 0.05
@@ -203,7 +203,7 @@ class Zones:
     beard: where hair belongs to the skin. inner: nose and inner cheeks. sockets: around the eyes,
     where glasses sit; bridge: rows and columns of the root of the nose, where they rest. folds:
     from the nose's wings past the corners of the mouth. face: what a photograph can show of the
-    skin; front: the part that a frontal one always shows.
+    skin, border: the same with a soft edge; front: the part that a frontal one always shows.
     """
 
     def __init__(self, head: Head, chart: Chart):
@@ -221,11 +221,13 @@ class Zones:
         aside = np.abs(x - middle) / (marks[16, 0] - middle)
         below = np.interp(aside, (0.0, 0.25, 0.5, 1.0),
                           (marks[33, 1], marks[33, 1] + 4, marks[31, 1] + 10, marks[36, 1]))
-        self.beard = np.clip((y - below) / 6, 0, 1) * np.clip((chin + 0.35 * eyes - y) / 10, 0, 1)
+        self.beard = (np.clip((y - below) / 6, 0, 1) * np.clip((chin + 0.35 * eyes - y) / 10, 0, 1)
+                      * np.clip((0.85 - aside) / 0.15, 0, 1))
         forehead = marks[27, 1] - FOREHEAD * TEXEL_PER_METRE
         neck = chin + NECK * TEXEL_PER_METRE
         self.face = (np.clip((y - forehead) / 24, 0, 1) * np.clip((neck - y) / 24, 0, 1)
-                     * np.clip((1.05 - aside) / 0.15, 0, 1))
+                     * np.clip((0.95 - aside) / 0.2, 0, 1))
+        self.border = cv2.GaussianBlur(self.face, (0, 0), LOW_BLUR)
         nostrils = sum(spot(marks[k] + (0, -2), 5, 4) for k in (31, 32, 34, 35))
         lids = sum(soft_polygon(marks[k:k + 6], 3) for k in (36, 42))
         other = np.maximum.reduce([self.lips, self.brows, np.clip(2 * nostrils, 0, 1),
@@ -430,7 +432,8 @@ def learn_mean(photographs: list[Unwrapped], unwrapper: Unwrapper, zones: Zones)
         known = np.minimum(1, weight / (MEAN_SHARE * len(photographs)))
         lightness = low_pass(mean.mean(axis=2, keepdims=True), known * zones.plain + 1e-4,
                              MEAN_BLUR)
-        mean = membrane(mean - (1 - LIGHTNESS_KEPT) * lightness, known)
+        # Where few faces are seen, hair is: nothing is known there.
+        mean = membrane(mean - (1 - LIGHTNESS_KEPT) * lightness, known) * zones.border[..., None]
     return mean
 
 
