@@ -22,10 +22,12 @@ ROOT_SEED = 31
 SCALP_ROOTS, BEARD_ROOTS = 9000, 5000
 LOCK_ROOTS = 1600
 """Roots of the scalp in an order in which each lies far from those before, for locks."""
-LOCK_STEPS, STRAY_STEPS, BEARD_STEPS = 14, 12, 5
+LOCK_STEPS, STRAY_STEPS, BEARD_STEPS = 15, 12, 5
 """Points of a lock or strand."""
-TUCK, UNDER_BORDER = 0.014, 0.004
-"""Metres by which a hat presses hair in, and how far below its border that begins."""
+STRAIGHT_STEP, NEARLY_STRAIGHT = 2, 0.006
+"""Of a lock that curls less (radius in metres times turns), every other point is enough to draw."""
+TUCK, UNDER_BORDER = 0.014, 0.003
+"""Metres by which a hat presses hair in, and how far above its border that begins."""
 LEAST_DENSITY = 0.15
 """Of painted hair, for longer hair to grow from it."""
 STRAYS = 500
@@ -270,7 +272,9 @@ class HairGrower:
             return points, (colour * shade[:, None]).astype(np.float32)
 
         points, shades = grow(keep, LOCK_STEPS, LOCK_JITTER)
-        along = np.linspace(0, 1, LOCK_STEPS)
+        if style.curl * style.turns < NEARLY_STRAIGHT:
+            points = np.ascontiguousarray(points[:, ::STRAIGHT_STEP])
+        along = np.linspace(0, 1, points.shape[1])
         width = (style.width * rng.uniform(0.7, 1.3, (len(keep), 1))
                  * (1 - (1 - LOCK_TAPER) * along ** 1.5))
         locks = Locks(points, width.astype(np.float32), shades,
@@ -373,7 +377,7 @@ def tucked(hair: list[Locks | Strands], height: float, slope: float) -> list[Loc
     answer = []
     for part in hair:
         points = part.points
-        under = points[..., 1] - slope * (points[..., 2] + BORDER_Z) > height - UNDER_BORDER
+        under = points[..., 1] - slope * (points[..., 2] + BORDER_Z) > height + UNDER_BORDER
         inward = SKULL_CENTRE.astype(np.float32) - points
         inward *= TUCK / np.maximum(np.linalg.norm(inward, axis=-1, keepdims=True), 1e-6)
         answer.append(replace(part, points=points + np.where(under[..., None], inward, 0)))

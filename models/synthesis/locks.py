@@ -37,6 +37,13 @@ GLEAM_SHIFT = 0.12
 ROOT_SHADE = 0.5
 """Light between the roots, under other hair."""
 
+PLACE_BITS, NOTHING = 9, np.uint32(0xFFFFFFFF)
+PLACE_MASK = np.uint32((1 << PLACE_BITS) - 1)
+"""The place on a segment, across and along, is kept in so many bits each beside the segment's
+number: one array less to fill for each picture."""
+CASTING_STEPS = 7
+"""Points along a lock that are enough for its shadow."""
+
 # What is known along a lock's line.
 _RED, _GREEN, _BLUE, _SUN, _ACROSS, _ALONG, _DIRECT = range(7)
 _CHANNELS = 7
@@ -64,11 +71,12 @@ class Locks:
     def casting(self, view) -> tuple[np.ndarray, np.ndarray]:
         """What throws their shadow, in the camera space of a view: vertices (M,3) float32 m and
         triangles (N,3), broad to the camera and thus, as a rule, to the light."""
-        points = view.to_camera(self.points[:, ::2])
+        some = max(1, self.points.shape[1] // CASTING_STEPS)
+        points = view.to_camera(self.points[:, ::some])
         tangent = np.gradient(points, axis=1)
         side = np.cross(tangent, points)
         side /= np.linalg.norm(side, axis=-1, keepdims=True) + 1e-9
-        side *= 0.5 * self.width[:, ::2, None]
+        side *= 0.5 * self.width[:, ::some, None]
         both = np.stack([points - side, points + side], axis=2).astype(np.float32)
         count, steps = points.shape[:2]
         first = (np.arange(count)[:, None] * steps + np.arange(steps - 1)) * 2
@@ -92,13 +100,12 @@ def draw_locks(locks: Locks, to_camera: tuple[np.ndarray, np.ndarray], intrinsic
     along, place, arc = _light(
         locks.points, locks.width, rotation, translation, lens, centre.astype(np.float32),
         harmonics, light.sun.astype(np.float32), light.sun_colour.astype(np.float32))
-    index = np.full(depth.shape, -1, np.int32)
+    found = np.full(depth.shape, NOTHING, np.uint32)
     # What is in front first: then little of what is behind is looked at.
     order = place[:, :, 2].mean(axis=1).argsort()
-    across = np.empty((*depth.shape, 2), np.float32)
     streaks = np.maximum(3.0, locks.width.max(axis=1) / STRAND_PITCH).astype(np.float32)
-    _fill(order, place, arc, locks.seed, streaks, index, across, depth)
-    _colour(index, across, along, arc, locks.seed, streaks, locks.colour,
+    _fill(order, place, arc, locks.seed, streaks, found, depth)
+    _colour(found, along, arc, locks.seed, streaks, locks.colour,
             light.sun_colour.astype(np.float32), linear, classes, np.uint8(pool.HAIR))
 
 
@@ -179,20 +186,20 @@ def _noise(x):
     part = x - whole
     first = int(whole) & (NOISE_LENGTH - 1)
     second = (first + 1) & (NOISE_LENGTH - 1)
-    part = part * part * (3 - 2 * part)
-    return _NOISE[first] * (1 - part) + _NOISE[second] * part
+    part = part * part * (np.float32(3) - np.float32(2) * part)
+    return _NOISE[first] + (_NOISE[second] - _NOISE[first]) * part
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
 def _frayed(s, t, seed, streaks):
     """Whether no fine strand of the lock runs at s (-1…1 across) and t (0…1 along)."""
-    if abs(s) < 1.0 - FRAYED_EDGE and t < 1.0 - FRAYED_TIP - 0.12:
+    aside = abs(s)
+    loose = np.float32(FRAYED_EDGE) * (np.float32(0.35) + np.float32(0.65) * t)
+    tip = np.float32(1) - np.float32(0.12) * aside
+    if aside < np.float32(1) - loose and t < tip - np.float32(FRAYED_TIP):
         return False
-    fine = _noise(s * 0.5 * streaks + seed)
-    edge = 1.0 - FRAYED_EDGE * fine * (0.35 + 0.65 * t)
-    if abs(s) > edge:
-        return True
-    return t > 1.0 - FRAYED_TIP * fine * fine - 0.12 * abs(s)
+    fine = _noise(s * np.float32(0.5) * streaks + seed)
+    return aside > np.float32(1) - loose * fine or t > tip - np.float32(FRAYED_TIP) * fine * fine
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
@@ -212,8 +219,8 @@ def _hidden(depth, closest, x0, y0, dx, dy, ux0, uy0, ux1, uy1):
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _fill(order, place, arc, seed, streaks, index, across, depth):
-    """Write into each pixel which segment of which lock is nearest and where on it, s and t."""
+def _fill(order, place, arc, seed, streaks, found, depth):
+    """Write into each pixel which segment of which lock is nearest and where on it, packed."""
     height, width = depth.shape
     steps = arc.shape[1]
     for lock in order:
@@ -237,28 +244,34 @@ def _fill(order, place, arc, seed, streaks, index, across, depth):
             high_x = min(width - 1, int(np.floor(max(x0, x1) + reach_x)))
             inverse = 1.0 / square
             slant = 1.0 / np.sqrt(square)
-            wide0 = np.sqrt(ux0 * ux0 + uy0 * uy0)
-            wide1 = np.sqrt(ux1 * ux1 + uy1 * uy1)
+            wide0 = max(np.sqrt(ux0 * ux0 + uy0 * uy0), 1e-3)
+            wide1 = max(np.sqrt(ux1 * ux1 + uy1 * uy1), 1e-3)
             widest = max(wide0, wide1)
+            narrow0, narrow1 = 1.0 / wide0, 1.0 / wide1
             half0, half1 = place[lock, k, 5], place[lock, k + 1, 5]
             closest = min(z0, z1) - ROUNDNESS * max(half0, half1)
             if _hidden(depth, closest, x0, y0, dx, dy, ux0, uy0, ux1, uy1):
                 continue
             arc0, arc1 = arc[lock, k], arc[lock, k + 1]
+            # From column to column the share of the way and the distance from the line grow by
+            # these; and so many columns raise them by one.
             step_part, step_s = dx * inverse, -dy * slant
+            columns_part = 1.0 / step_part if abs(step_part) > 1e-6 else 1e6
+            columns_s = 1.0 / step_s if abs(step_s) > 1e-6 else 1e6
+            reach_part, reach_s = abs(0.55 * columns_part), abs(widest * columns_s)
             for y in range(low_y, high_y + 1):
                 py = y - y0
-                # Along the row, both the share of the way and the distance from the line are
-                # linear; a little beyond both ends, so that bends do not gape.
-                first, last = _span(low_x, high_x, x0, py * dy * inverse, step_part, -0.05, 1.05)
-                first, last = _span(first, last, x0, py * dx * slant, step_s, -widest, widest)
+                row_part, row_s = py * dy * inverse, py * dx * slant
+                # A little beyond both ends, so that bends do not gape.
+                middle_part, middle_s = x0 + (0.5 - row_part) * columns_part, x0 - row_s * columns_s
+                first = max(low_x, int(np.ceil(max(middle_part - reach_part, middle_s - reach_s))))
+                last = min(high_x, int(np.floor(min(middle_part + reach_part, middle_s + reach_s))))
                 for x in range(first, last + 1):
                     if closest >= depth[y, x]:
                         continue
                     px = x - x0
-                    part = min(max(py * dy * inverse + px * step_part, 0.0), 1.0)
-                    wide = wide0 + (wide1 - wide0) * part
-                    s = (py * dx * slant + px * step_s) / max(wide, 1e-3)
+                    part = min(max(row_part + px * step_part, 0.0), 1.0)
+                    s = (row_s + px * step_s) * (narrow0 + (narrow1 - narrow0) * part)
                     if s < -1.0 or s > 1.0:
                         continue
                     half = half0 + (half1 - half0) * part
@@ -268,41 +281,31 @@ def _fill(order, place, arc, seed, streaks, index, across, depth):
                     if _frayed(s, arc0 + (arc1 - arc0) * part, seed[lock], streaks[lock]):
                         continue
                     depth[y, x] = z
-                    index[y, x] = lock * steps + k
-                    across[y, x, 0] = s
-                    across[y, x, 1] = part
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _span(first, last, origin, value, step, least, most):
-    """The columns from first to last where value + (x - origin) step lies between two bounds."""
-    if abs(step) < 1e-6:
-        if value < least or value > most:
-            return 1, 0
-        return first, last
-    a, b = (least - value) / step + origin, (most - value) / step + origin
-    if a > b:
-        a, b = b, a
-    return max(first, int(np.ceil(a))), min(last, int(np.floor(b)))
+                    found[y, x] = (np.uint32(lock * steps + k) << np.uint32(2 * PLACE_BITS)
+                                   | np.uint32((s * 0.5 + 0.5) * PLACE_MASK)
+                                   << np.uint32(PLACE_BITS) | np.uint32(part * PLACE_MASK))
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _colour(index, across, along, arc, seed, streaks, colour, sun_colour, linear, classes, label):
-    height, width = index.shape
+def _colour(found, along, arc, seed, streaks, colour, sun_colour, linear, classes, label):
+    height, width = found.shape
     steps = arc.shape[1]
+    unit = np.float32(1.0 / PLACE_MASK)
     flat = along.reshape(-1, _CHANNELS)
     for y in range(height):
         for x in range(width):
-            place = index[y, x]
-            if place < 0:
+            packed = found[y, x]
+            if packed == NOTHING:
                 continue
+            place = np.int64(packed >> np.uint32(2 * PLACE_BITS))
             lock = place // steps
-            s, part = across[y, x, 0], across[y, x, 1]
+            s = ((packed >> np.uint32(PLACE_BITS)) & PLACE_MASK) * unit * 2 - 1
+            part = (packed & PLACE_MASK) * unit
             k = place - lock * steps
             t = arc[lock, k] + (arc[lock, k + 1] - arc[lock, k]) * part
             number = s * 0.5 * streaks[lock] + seed[lock]
-            # Fine strands wander a little across the lock, and change their shade along it.
-            fine = _noise(number + 0.8 * _noise(t * 5 + seed[lock]) + 0.5)
+            # Fine strands run a little across the lock, and change their shade along it.
+            fine = _noise(number + t * (0.3 * (seed[lock] & 7) - 1.0) + 0.5)
             long = _noise(number * 0.37 + t * 2.0 + 97.0)
             shade = 1.0 + CONTRAST * (0.65 * fine + 0.35 * long - 0.5)
             round = 1.0 - 0.2 * s * s
