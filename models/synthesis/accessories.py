@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people wear, as small meshes in head space: clothes, hats, glasses."""
+"""What people wear, as small meshes in head space: clothes, hats, glasses, earrings, headphones,
+scarves."""
 
 from __future__ import annotations
 
@@ -27,6 +28,9 @@ RING_POINTS = 36
 
 BORDER_Z = 0.03
 """Minus z (m) of the middle of a hat's border."""
+
+LOBE_VERTICES = 4
+"""The lowest vertices of an ear, which make its lobe."""
 
 LENS_POINTS = 28
 FRAME_SIDES = 5
@@ -214,7 +218,79 @@ def glasses(rng: np.random.Generator, head: Head, vertices: np.ndarray,
     return Glasses(frame, lens_points.astype(np.float32), fans, tint, opacity, mirror)
 
 
-def _tube(path: np.ndarray, radius: float, closed: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def earrings(rng: np.random.Generator, head: Head, vertices: np.ndarray) -> Mesh:
+    """Studs, drops or hoops at both lobes; vertices (V,3) of the person."""
+    kind, size = rng.random(), rng.uniform(0.0018, 0.004)
+    hoop = rng.uniform(0.006, 0.024)
+    hanging = rng.uniform(0.01, 0.045)
+    ears = head.group_vertices("ears")
+    parts = []
+    for side in (1.0, -1.0):
+        ear = ears[side * head.mean[ears, 0] > 0]
+        lobe = vertices[ear[head.mean[ear, 1].argsort()[:LOBE_VERTICES]]].mean(axis=0)
+        lobe = lobe + (side * 0.002, 0.003, 0.001)
+        if kind < 0.4:
+            parts.append(_ball(lobe, np.full(3, size)))
+        elif kind < 0.7:
+            end = lobe - (0.0, hanging, 0.0)
+            parts.append(_tube(np.stack([lobe, (lobe + end) / 2, end]), 0.0006))
+            parts.append(_ball(end, size * rng.uniform(0.8, 1.8, 3)))
+        else:
+            turn = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+            ring = lobe + hoop * np.stack([0.25 * side * np.sin(turn), np.cos(turn) - 1,
+                                           np.sin(turn)], axis=1)
+            parts.append(_tube(ring, 0.3 * size, closed=True))
+    return Mesh(*_join(parts), FRAME, pool.OCCLUDER)
+
+
+def headphones(rng: np.random.Generator, head: Head, vertices: np.ndarray) -> Mesh:
+    """A band over the skull and a cup on each ear; vertices (V,3) of the person."""
+    ears = head.group_vertices("ears")
+    parts, centres = [], []
+    size = rng.uniform(0.024, 0.042)
+    for side in (1.0, -1.0):
+        ear = vertices[ears[side * head.mean[ears, 0] > 0]]
+        centre = ear.mean(axis=0) + (side * 0.014, 0.0, 0.0)
+        centres.append(centre)
+        parts.append(_ball(centre, np.array([rng.uniform(0.010, 0.018), size * 1.15, size])))
+    top = vertices[:, 1].max() + rng.uniform(0.012, 0.03)
+    turn = np.linspace(0, np.pi, 24)[:, None]
+    middle = (centres[0] + centres[1]) / 2
+    arc = (middle + np.cos(turn) * (centres[0] - middle) + np.sin(turn) * (0.0, top - middle[1], 0.0)
+           + np.sin(turn) * (0.0, 0.0, rng.uniform(-0.01, 0.02)))
+    parts.append(_tube(arc, rng.uniform(0.004, 0.009)))
+    return Mesh(*_join(parts), HAT if rng.random() < 0.6 else FRAME, pool.OCCLUDER)
+
+
+def scarf(rng: np.random.Generator, vertices: np.ndarray, head: Head) -> Mesh:
+    """Two or three thick turns of cloth around the neck, up to the chin or beyond."""
+    chin = vertices[head.points68[8], 1]
+    thick = rng.uniform(0.016, 0.030)
+    height = chin - rng.uniform(0.01, 0.05)
+    parts = []
+    for _ in range(int(rng.integers(2, 4))):
+        # The seam lies in the nape.
+        turn = np.linspace(np.pi, 3 * np.pi, 28, endpoint=False)
+        wave = rng.normal(0, 0.006) * np.sin(turn + rng.uniform(0, 6.3))
+        radius = 0.068 + 0.6 * thick + rng.normal(0, 0.004)
+        ring = np.stack([radius * np.sin(turn), height + wave + 0.02 * np.cos(turn) ** 2 - 0.02,
+                         NECK_BASE[2] + 0.012 + 1.15 * radius * np.cos(turn)], axis=1)
+        parts.append(_tube(ring, thick, closed=True, sides=8))
+        height -= 0.9 * thick
+    return Mesh(*_join(parts), CLOTH, pool.OCCLUDER)
+
+
+def _ball(centre: np.ndarray, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An ellipsoid around centre (3,) with half axes (3,)."""
+    rise = np.linspace(-np.pi / 2, np.pi / 2, 7)[:, None]
+    turn = np.linspace(0, 2 * np.pi, 10, endpoint=False)
+    unit = np.stack([np.cos(rise) * np.cos(turn), np.sin(rise) * np.ones_like(turn),
+                     np.cos(rise) * np.sin(turn)], axis=-1)
+    return (centre + radii * unit).reshape(-1, 3), _grid_triangles(len(rise), len(turn), True)
+
+
+def _tube(path: np.ndarray, radius: float, closed: bool = False,
+          sides: int = FRAME_SIDES) -> tuple[np.ndarray, np.ndarray]:
     """A tube along path (n,3)."""
     if closed:
         path = np.concatenate([path, path[:1]])
@@ -224,10 +300,10 @@ def _tube(path: np.ndarray, radius: float, closed: bool = False) -> tuple[np.nda
     first = np.cross(tangent, helper)
     first /= np.linalg.norm(first, axis=1, keepdims=True) + 1e-12
     second = np.cross(tangent, first)
-    turn = np.linspace(0, 2 * np.pi, FRAME_SIDES, endpoint=False)
+    turn = np.linspace(0, 2 * np.pi, sides, endpoint=False)
     rings = path[:, None] + radius * (np.cos(turn)[None, :, None] * first[:, None]
                                       + np.sin(turn)[None, :, None] * second[:, None])
-    return rings.reshape(-1, 3), _grid_triangles(len(path), FRAME_SIDES, True)
+    return rings.reshape(-1, 3), _grid_triangles(len(path), sides, True)
 
 
 def _join(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:

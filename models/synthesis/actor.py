@@ -15,7 +15,7 @@ import numpy as np
 from models.head import EYE_BONES, load_head
 from models.head.person import Person as HeadOfPerson
 
-from .accessories import Glasses, HatMaker, Mesh, glasses
+from .accessories import Glasses, HatMaker, Mesh, earrings, glasses, headphones, scarf
 from .background import Backdrops
 from .hair import HairGrower, Strands, sample_colour, sample_style, tucked
 from .locks import Locks
@@ -29,6 +29,7 @@ HAIRLESS_PROBABILITY = 0.07
 CROPPED_PROBABILITY = 0.18
 HAT_PROBABILITY = 0.12
 GLASSES_PROBABILITY = 0.20
+EARRING_PROBABILITY, HEADPHONE_PROBABILITY, SCARF_PROBABILITY = 0.15, 0.04, 0.05
 BEARD_SHADOW_PROBABILITY = 0.28
 LONG_BEARD_PROBABILITY = 0.12
 PHOTOGRAPHED_CLOTH_PROBABILITY = 0.5
@@ -118,7 +119,21 @@ class ActorMaker:
         if not self.bare and rng.random() < GLASSES_PROBABILITY:
             spectacles = glasses(rng, head, model.neutral, model.bone_head[list(EYE_BONES)])
             worn.append(spectacles.frame)
+        if not self.bare:
+            worn += self._ornaments(rng, model.neutral, hatted)
         return Actor(identity, model, skin, self._look(rng), strands, worn, spectacles)
+
+    def _ornaments(self, rng: np.random.Generator, vertices: np.ndarray,
+                   hatted: bool) -> list[Mesh]:
+        """Earrings, headphones, a scarf; vertices (V,3) at rest."""
+        worn, kind = [], rng.random()
+        if kind < EARRING_PROBABILITY:
+            worn.append(earrings(rng, self.head, vertices))
+        elif kind < EARRING_PROBABILITY + HEADPHONE_PROBABILITY and not hatted:
+            worn.append(headphones(rng, self.head, vertices))
+        if rng.random() < SCARF_PROBABILITY:
+            worn.append(scarf(rng, vertices, self.head))
+        return worn
 
     def _skin_and_hair(self, rng: np.random.Generator, vertices: np.ndarray, normals: np.ndarray,
                        hatted: bool) -> tuple[Skin, list[Strands | Locks]]:
