@@ -59,6 +59,10 @@ OWN_TONE_PROBABILITY, OWN_HUE = 0.25, 0.7
 MELANIN = np.array([0.84, 1.0, 1.16])
 """How log albedo falls from pale to dark skin, 1 in the mean: about as TONES
 have it."""
+TONE_REACH = 0.9
+"""Standard deviation of how far (log lightness) a skin's tone is moved."""
+FINE_GLEAM, COARSE_GLEAM = 0.3, 0.15
+"""Log albedo over the tone at which photographed detail and low frequencies saturate."""
 PAINTED_BROWS_PROBABILITY = 0.25
 BALD_PROBABILITY = 0.12
 """How many scalps are bald on top."""
@@ -167,8 +171,10 @@ class SkinPainter:
                       age: float, beard: tuple[int, float], scalp: tuple[int, float]) -> Skin:
         """A skin of the bank, in another tone as a rule, with few things painted on."""
         bank = self.bank
-        detail = int(rng.choice(len(bank), p=bank.score / bank.score.sum()))
-        low = detail
+        # The farther the tone is moved, the less the photograph's contrasts suit it.
+        apart = bank.tone.mean(axis=1) - tone_log.mean()
+        share = bank.score * np.exp(-0.5 * (apart / TONE_REACH) ** 2)
+        detail = low = int(rng.choice(len(bank), p=share / share.sum()))
         if rng.random() < MIXED_PROBABILITY:
             # The colour of somebody who is about as bearded.
             rank = int(np.flatnonzero(self._by_beard == detail)[0])
@@ -197,9 +203,10 @@ class SkinPainter:
         folds = self._folds(rng, age, strokes, 0.3)
         # The darker the skin, the less hair and blemishes differ from it: black stays black.
         contrast = np.clip((tone_log - BLACK_LOG) / (bank.tone[detail] - BLACK_LOG), 0.4, 1.15)
-        table = (np.arange(256) - 128.0)[:, None] * DETAIL_UNIT * contrast
+        table = _bounded((np.arange(256) - 128.0) * DETAIL_UNIT, FINE_GLEAM)[:, None] * contrast
         height = (np.arange(256) - 128.0) * (DETAIL_UNIT * rng.uniform(*RELIEF_RANGE))
-        coarse = (tone_log + bank.low_log(low) * contrast).astype(np.float32)
+        coarse = _bounded(bank.low_log(low), COARSE_GLEAM) * contrast
+        coarse = (tone_log + coarse).astype(np.float32)
         fine = bank.detail(detail)
         if rng.random() < 0.5:
             coarse, fine = coarse[:, ::-1], fine[:, ::-1]
@@ -288,6 +295,12 @@ class Strokes:
         """For the kernels: layers (n,), and their amounts (n,4) per unit of the maps."""
         return (np.array(self._index, np.int64),
                 np.array(self._amount, np.float32) / np.float32(127))
+
+
+def _bounded(log: np.ndarray, brightest: float) -> np.ndarray:
+    """Logarithms whose positive part saturates: what is much brighter than the skin was a gleam."""
+    bright = np.maximum(log, 0)
+    return log - bright + brightest * np.tanh(bright / brightest)
 
 
 def _paleness(tone_log: np.ndarray) -> float:
