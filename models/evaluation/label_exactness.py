@@ -34,7 +34,7 @@ LEAST_OPENING = 5.0  # px between the pairs: two and a half cells
 COVERING = (pool.HAIR, pool.GLASSES, pool.OCCLUDER, pool.UNKNOWN)
 CLEAR_OF_COVER = 3.0  # cells from a point to the nearest covered one, for the point to count
 
-CANDIDATES = 24  # triangles looked at around a place on the mean head
+CANDIDATES = (24, 240)  # triangles looked at around a place on the mean head, and if in vain
 PLACE_SLACK = 1.5e-4  # m that a rounded place may lie beside its triangle
 CELL_SIDE = pool.IMAGE_SIDE // pool.SURFACE_SIDE
 SMOOTH_STEP = 0.004  # m between neighbouring cells' depths across which depth is interpolated
@@ -138,10 +138,10 @@ class SurfaceProbe:
         self.corners = head.mean[self.triangles].astype(np.float64)
         self.tree = cKDTree(self.corners.mean(axis=1))
 
-    def find(self, places):
+    def find(self, places, candidates):
         """Triangles (n,K), weights (n,K,3) of the nearest points on their planes, and whether
         those are the places (n,3) m within PLACE_SLACK."""
-        _, near = self.tree.query(places, k=CANDIDATES)
+        _, near = self.tree.query(places, k=candidates)
         a, b, c = np.moveaxis(self.corners[near], 2, 0)
         u, v, w = b - a, c - a, places[:, None] - a
         uu, uv, vv = (u * u).sum(-1), (u * v).sum(-1), (v * v).sum(-1)
@@ -158,11 +158,22 @@ def surface_errors(sample, posed, probe):
     """Of the n cells that show the head: px (n,) from the centre to where the place that the cell
     names appears, inf if there is no such place; mm (n,) between its depth and the cell's; degrees
     (n,) between the cell's normal and its triangle's."""
-    labels = sample.surface
-    row, column = np.nonzero(labels["depth"] != pool.NOWHERE)
-    cell = labels[row, column]
-    centre = np.stack([column, row], axis=1) * CELL_SIDE + (CELL_SIDE - 1) / 2
-    near, weights, on_it = probe.find(cell["canonical"] * pool.SURFACE_UNIT)
+    row, column = np.nonzero(sample.surface["depth"] != pool.NOWHERE)
+    cells = sample.surface[row, column]
+    centres = np.stack([column, row], axis=1) * CELL_SIDE + (CELL_SIDE - 1) / 2
+    errors = np.stack(_cell_errors(cells, centres, posed, probe, CANDIDATES[0]), axis=1)
+    # Long triangles have their centres far away.
+    lost = np.isinf(errors[:, 0])
+    if lost.any():
+        errors[lost] = np.stack(
+            _cell_errors(cells[lost], centres[lost], posed, probe, CANDIDATES[1]), axis=1
+        )
+    return errors.T
+
+
+def _cell_errors(cell, centre, posed, probe, candidates):
+    """The three errors (n,) of cells (n,) of the surface whose centres (n,2) px are given."""
+    near, weights, on_it = probe.find(cell["canonical"] * pool.SURFACE_UNIT, candidates)
     corners = posed.camera[probe.triangles[near]]
     place = np.einsum("nkc,nkcx->nkx", weights, corners)
     pixel = place[..., :2] / place[..., 2:] * posed.intrinsics[0, 0] + posed.intrinsics[:2, 2]

@@ -256,8 +256,8 @@ def headphones(rng: np.random.Generator, head: Head, vertices: np.ndarray) -> Me
     top = vertices[:, 1].max() + rng.uniform(0.012, 0.03)
     turn = np.linspace(0, np.pi, 24)[:, None]
     middle = (centres[0] + centres[1]) / 2
-    arc = (middle + np.cos(turn) * (centres[0] - middle) + np.sin(turn) * (0.0, top - middle[1], 0.0)
-           + np.sin(turn) * (0.0, 0.0, rng.uniform(-0.01, 0.02)))
+    arc = (middle + np.cos(turn) * (centres[0] - middle)
+           + np.sin(turn) * (0.0, top - middle[1], rng.uniform(-0.01, 0.02)))
     parts.append(_tube(arc, rng.uniform(0.004, 0.009)))
     return Mesh(*_join(parts), HAT if rng.random() < 0.6 else FRAME, pool.OCCLUDER)
 

@@ -145,9 +145,10 @@ def sample_style(rng: np.random.Generator) -> Style:
 def _crop(rng, side):
     """Short all over, brushed up, forward or aside."""
     flow = np.array([side * rng.uniform(0, 0.6), rng.uniform(-0.4, 0.4), rng.uniform(-0.3, 1.0)])
-    return Style(rng.uniform(0.014, 0.04), rng.uniform(0.1, 0.45), flow, side * rng.uniform(0, 0.04),
-                 rng.uniform(0, 0.4), rng.uniform(0, 0.15), rng.choice((0.0, 0.0025)), 1.0,
-                 rng.uniform(0.02, 0.05), 800, rng.uniform(0.006, 0.010))
+    return Style(rng.uniform(0.014, 0.04), rng.uniform(0.1, 0.45), flow,
+                 side * rng.uniform(0, 0.04), rng.uniform(0, 0.4), rng.uniform(0, 0.15),
+                 rng.choice((0.0, 0.0025)), 1.0, rng.uniform(0.02, 0.05), 800,
+                 rng.uniform(0.006, 0.010))
 
 
 def _swept(rng, side):
@@ -184,8 +185,8 @@ def _long(rng, side):
     """Over the shoulders, straight or in waves."""
     return Style(rng.uniform(0.20, 0.38), rng.uniform(0.06, 0.2), np.array([0.0, -0.3, -0.3]),
                  side * rng.uniform(0.0, 0.045), rng.uniform(0.6, 1.3), rng.uniform(0.3, 0.6),
-                 rng.choice((0.0, 0.004, 0.007)), rng.uniform(0.5, 2.5), rng.uniform(0.0, 0.05), 400,
-                 rng.uniform(0.012, 0.016))
+                 rng.choice((0.0, 0.004, 0.007)), rng.uniform(0.5, 2.5), rng.uniform(0.0, 0.05),
+                 400, rng.uniform(0.012, 0.016))
 
 
 def _curls(rng, side):
@@ -255,7 +256,8 @@ class HairGrower:
             normal = roots.at(chosen, self.triangles, normals)
             flow = np.tile(style.flow, (len(chosen), 1))
             flow[:, 0] += style.aside * np.clip((start[:, 0] - style.part) / 0.02, -1, 1)
-            flow += rng.normal(0, spread, flow.shape) + _cluster_jitter(roots.rest[chosen], locality)
+            flow += rng.normal(0, spread, flow.shape)
+            flow += _cluster_jitter(roots.rest[chosen], locality)
             above = rng.uniform(0.0, 1.0, len(chosen)).astype(np.float32)
             length = style.length * rng.uniform(0.75, 1.1, len(chosen))
             points = _grow(start.astype(np.float32), normal.astype(np.float32),

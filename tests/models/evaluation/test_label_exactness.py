@@ -91,7 +91,7 @@ def test_places_depths_and_normals_each_for_itself(samples, head, figures):
 
 
 def test_without_labels_of_the_surface(samples, head):
-    bare = changed(samples[:2], head, lambda s: replace(s, surface=None))
+    bare = changed(samples, head, lambda s: replace(s, surface=None))
     assert "place_worst" not in bare and "point_worst" in bare and bare["exact"]
     with pytest.raises(ValueError, match="no faces"):
         measure([], head)
