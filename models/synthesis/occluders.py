@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from . import pool
+from .hands import HAND_LENGTH, cones, draw_hand, sample_pose
 
 PLAIN_PROBABILITY = 0.6
 """Pictures left as they are."""
@@ -29,7 +30,9 @@ HARDLY_THERE = 0.2
 SUBPIXEL_BITS = 3
 """Fractional bits of coordinates handed to OpenCV's drawing."""
 
-SKIN_JITTER = 22.0
+HAND_SHADOW, HAND_LIGHT = 0.06, 1.15
+"""How far its shadow falls beside a hand, in hand lengths; its brightness beside the face's."""
+SKIN_JITTER = 14.0
 """Standard deviation (8-bit steps) between the face's colour and that of a hand before it."""
 HAIR_COLOURS = ((24, 18, 16), (46, 32, 24), (82, 56, 36), (140, 104, 66), (196, 166, 116),
                 (120, 58, 30), (150, 148, 146), (210, 208, 204))
@@ -203,42 +206,30 @@ def _skin_colour(image: np.ndarray, face: Face, rng: np.random.Generator) -> np.
     x = np.clip(places[:, 0], 0, image.shape[1] - 1)
     y = np.clip(places[:, 1], 0, image.shape[0] - 1)
     colour = np.median(image[y, x].astype(float), axis=0)
-    return np.clip(colour + rng.normal(0, SKIN_JITTER) + rng.normal(0, 6, 3), 8, 248)
+    return np.clip(colour + rng.normal(0, SKIN_JITTER) + rng.normal(0, 4, 3), 8, 248)
 
 
 def _hand(image, face, rng, donor):
-    """A palm with fingers reaching in from below or the side: to the mouth, chin, cheek or eyes."""
-    target = face.at(rng.uniform(-0.35, 0.35), rng.uniform(-0.15, 0.55))
-    direction = rng.uniform(-0.2, np.pi + 0.2)
-    outward = np.array([np.cos(direction), np.sin(direction)])
-    along, aside = -outward, np.array([-outward[1], outward[0]])
-    length = face.size * rng.uniform(0.28, 0.5)
-    thick = length * rng.uniform(0.24, 0.32)
-    palm = target + outward * length * rng.uniform(0.6, 1.1)
-    mask = _polygon(image.shape, _ellipse(palm, (length * 0.75, thick * 2.2), direction))
-    wrist = np.stack([palm, palm + outward * face.size * 2])
-    _stroke(mask, wrist, thick * rng.uniform(2.4, 3.4))
-    shade = np.full(image.shape[:2], 232, np.uint8)
-    spread = rng.uniform(0.0, 0.16)
-    bend = rng.uniform(-0.35, 0.35)
-    count = int(rng.integers(1, 5))
-    for finger in range(count):
-        place = finger - (count - 1) / 2
-        base = palm + along * length * 0.4 + aside * place * thick
-        reach = length * rng.uniform(0.75, 1.05)
-        turned = along + aside * (spread * place + bend * 0.5)
-        knuckle = base + turned * reach * 0.55
-        tip = knuckle + (turned + aside * bend) * reach * 0.5
-        path = np.stack([base, knuckle, tip])
-        _stroke(mask, path, thick * 0.95)
-        # A dark rim with a light core makes a finger round.
-        _stroke(shade, path, thick * 1.0, 150)
-        _stroke(shade, path, thick * 0.72, 220)
-        _stroke(shade, path + aside * thick * 0.06, thick * 0.36, 250)
-    shade = cv2.GaussianBlur(shade, (0, 0), max(0.5, thick * 0.12))
-    field = _shaded(image.shape, _skin_colour(image, face, rng), rng, 0.2)
-    field = cv2.multiply(field, cv2.merge((shade, shade, shade)), scale=1 / 235.0)
-    alpha = _soften(mask, rng, 0.006)
+    """A hand reaching in from below or the side, with its shadow: before mouth, chin, cheek or
+    eyes."""
+    target = face.at(rng.uniform(-0.45, 0.45), rng.uniform(-0.3, 0.6))
+    heading = rng.uniform(-0.2, np.pi + 0.2)
+    along = -np.array([np.cos(heading), np.sin(heading)])
+    length = face.size * rng.uniform(*HAND_LENGTH)
+    parts = cones(sample_pose(rng), rng.random() < 0.5)
+    wrist = target - along * length * rng.uniform(0.35, 0.95)
+    lamp = np.array([rng.normal(0, 0.5), rng.normal(-0.5, 0.3), 0.8])
+    lamp /= np.linalg.norm(lamp)
+    alpha, light = draw_hand(image.shape, parts, wrist, along, length, lamp)
+    drop = np.array([[1, 0, -lamp[0]], [0, 1, -lamp[1]]]) * (1, 1, HAND_SHADOW * length)
+    shadow = cv2.warpAffine(alpha, drop, alpha.shape[::-1])
+    shadow = cv2.GaussianBlur(shadow, (0, 0), max(0.6, 0.025 * length))
+    image = _darken(image, shadow, rng.uniform(0.2, 0.55))
+    light = cv2.GaussianBlur(light, (0, 0), max(0.4, 0.008 * length))
+    # Blood shows where less light falls.
+    tint = np.stack([light ** 0.75, light, light ** 1.1], axis=-1)
+    field = np.clip(HAND_LIGHT * tint * _skin_colour(image, face, rng), 0, 255).astype(np.uint8)
+    alpha = _soften(alpha, rng, 0.006)
     return _blend(image, field, alpha), alpha
 
 
