@@ -68,8 +68,10 @@ BALD_PROBABILITY = 0.12
 """How many scalps are bald on top."""
 FEW = 0.3
 """How much rarer blemishes and make-up are painted on photographed skin, which has its own."""
-BLACK_LOG = -4.2
-"""Log albedo of black hair."""
+BLACK_LOG, CONTRAST_RANGE = -4.2, (0.55, 1.15)
+"""Log albedo of black hair, and how far contrasts change with a skin's tone."""
+EXP_FLOOR, EXP_STEPS = -8.0, 500
+"""Where the table of exponentials begins, and its entries per unit."""
 RELIEF_RANGE, RELIEF_REACH, RELIEF_LIMIT = (0.1, 0.5), 3, np.float32(0.06)
 """Height (mm) per log lightness of photographed detail; texels to what it is compared with; mm."""
 
@@ -77,6 +79,9 @@ CREASE = np.array([-0.24, -0.3, -0.3, -0.7])
 """What a crease of full depth adds to the log albedo and to the height (mm)."""
 SHALLOWEST = 0.01
 """Depth below which a crease is left out."""
+LIGHTEST = 0.9
+EXP_TABLE = np.exp(np.arange(EXP_FLOOR, np.log(LIGHTEST), 1 / EXP_STEPS)).astype(np.float32)
+"""Albedos of logarithms from EXP_FLOOR to LIGHTEST: exp itself would take most of the time."""
 FOLDS = ("folds_cheek", "folds_forehead", "folds_glabella", "folds_eye")
 """Kinds of creases."""
 
@@ -202,7 +207,8 @@ class SkinPainter:
         strokes.add_hair((beard, scalp), hair_log - tone_log)
         folds = self._folds(rng, age, strokes, 0.3)
         # The darker the skin, the less hair and blemishes differ from it: black stays black.
-        contrast = np.clip((tone_log - BLACK_LOG) / (bank.tone[detail] - BLACK_LOG), 0.4, 1.15)
+        contrast = (tone_log - BLACK_LOG) / (bank.tone[detail] - BLACK_LOG)
+        contrast = np.clip(contrast, *CONTRAST_RANGE)
         table = _bounded((np.arange(256) - 128.0) * DETAIL_UNIT, FINE_GLEAM)[:, None] * contrast
         height = (np.arange(256) - 128.0) * (DETAIL_UNIT * rng.uniform(*RELIEF_RANGE))
         coarse = _bounded(bank.low_log(low), COARSE_GLEAM) * contrast
@@ -403,7 +409,8 @@ def _finish_row(maps, index, amount, y, row, out):
                     row[channel, x] += weight * np.float32(layer[x])
     for x in range(width):
         for channel in range(3):
-            out[y, x, channel] = min(np.exp(row[channel, x]), np.float32(0.9))
+            entry = int((row[channel, x] - EXP_FLOOR) * EXP_STEPS)
+            out[y, x, channel] = EXP_TABLE[min(max(entry, 0), EXP_TABLE.shape[0] - 1)]
         out[y, x, 3] = row[3, x]
 
 
