@@ -236,8 +236,8 @@ def _shade(triangle, bary, depth, triangles, vertex, corner_uv, material, label,
                     z, sight_x, sight_y = depth[y, x], x, y
                 brightness = _point(
                     kind, value, sight_x, sight_y, z, below_lid[x], skin_map, cloth_map, gloss,
-                    look, harmonics, mirrored, sun, sun_colour, shadow, to_light, softness, lens, wrap,
-                    colour)
+                    look, harmonics, mirrored, sun, sun_colour, shadow, to_light, softness, lens,
+                    wrap, colour)
                 if whole:
                     for k in range(3):
                         out[top, left, k] = out[top, left + 1, k] = colour[k]

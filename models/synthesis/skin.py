@@ -3,8 +3,9 @@
 
 The logarithm of the albedo is a base tone plus weighted layers (mottling, pores, freckles, lips,
 brows, beard shadow, creases …). Layers are painted once per process in several variants from a
-fixed seed; a person chooses variants and weights, so that a new face costs one pass over the map. With a bank
-of photographed skins most people wear one of those in place of the plain tone, and fewer layers.
+fixed seed; a person chooses variants and weights, so that a new face costs one pass over the map.
+With a bank of photographed skins most people wear one of those in place of the plain tone, and
+fewer layers.
 """
 
 from __future__ import annotations

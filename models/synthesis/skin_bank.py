@@ -59,10 +59,10 @@ class Merits:
     """How usable a skin is.
 
     covered, sockets: trusted shares of the face's front and of what is around the eyes. sharpness
-    as in Unwrapped. chroma: log red over blue of the tone; red: over green. uneven: deviation between the two sides'
-    log lightness. patchy: deviation of the hue from the mean's. bridge: log contrast of the
-    strongest line across the root of the nose. beard: log darkness of the lower face beside the
-    cheeks, against the mean.
+    as in Unwrapped. chroma: log red over blue of the tone; red: over green. uneven: deviation
+    between the two sides' log lightness. patchy: deviation of the hue from the mean's. bridge: log
+    contrast of the strongest line across the root of the nose. beard: log darkness of the lower
+    face beside the cheeks, against the mean.
     """
 
     covered: float
