@@ -13,9 +13,8 @@ from models.head import GROUP_NAMES, Head
 
 from . import pool
 from .accessories import BORDER_Z
-from .light import LAMBERT, Light
+from .light import Light, irradiance, light_along
 from .locks import Locks, draw_locks
-from .shading import _irradiance
 from .skin_chart import CHART_HEIGHT, CHART_WIDTH, chart_coordinates
 
 ROOT_SEED = 31
@@ -481,16 +480,16 @@ def draw_strands(strands: Strands | Locks, to_camera: tuple[np.ndarray, np.ndarr
         draw_locks(strands, to_camera, intrinsics, SKULL_CENTRE, light, linear, classes, depth)
         return
     rotation, translation = to_camera
-    harmonics = (light.harmonics() * LAMBERT[:, None] / np.pi).astype(np.float32)
+    surroundings = irradiance(light.harmonics())
     lens = np.array([intrinsics[0, 0], intrinsics[0, 2], intrinsics[1, 2]], np.float32)
     _draw(strands.points, strands.colour, np.float32(strands.thickness),
-          rotation.astype(np.float32), translation.astype(np.float32), lens, harmonics,
+          rotation.astype(np.float32), translation.astype(np.float32), lens, surroundings,
           light.sun.astype(np.float32), light.sun_colour.astype(np.float32),
           SKULL_CENTRE.astype(np.float32), linear, classes, depth, np.uint8(pool.HAIR))
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _draw(points, colour, thickness, rotation, translation, lens, harmonics, sun, sun_colour,
+def _draw(points, colour, thickness, rotation, translation, lens, surroundings, sun, sun_colour,
           centre, linear, classes, depth, label):
     height, width = depth.shape
     count, steps = points.shape[:2]
@@ -531,7 +530,7 @@ def _draw(points, colour, thickness, rotation, translation, lens, harmonics, sun
                 gleam = max(0.0, 1.0 - along * along) ** 20 * direct * 0.12
                 soak = 0.5 + 0.5 * min(1.0, k / (0.5 * steps))
                 for channel in range(3):
-                    received = (max(0.0, _irradiance(harmonics, nx, ny, nz, channel)) * soak
+                    received = (max(0.0, light_along(surroundings, nx, ny, nz, channel)) * soak
                                 + sun_colour[channel] * direct * soak)
                     shaded[channel] = (colour[strand, channel] * received
                                        + gleam * sun_colour[channel])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numba
 import numpy as np
 
 from models.head import Head, group_numbers
@@ -118,6 +119,29 @@ def basis(directions: np.ndarray) -> np.ndarray:
         np.full_like(x, 0.282095), 0.488603 * y, 0.488603 * z, 0.488603 * x,
         1.092548 * x * y, 1.092548 * y * z, 0.315392 * (3 * z * z - 1), 1.092548 * x * z,
         0.546274 * (x * x - y * y)], axis=-1)
+
+
+def polynomials(harmonics: np.ndarray) -> np.ndarray:
+    """Coefficients (9,3) of harmonics as the polynomials (3,9) that `light_along` evaluates: factors
+    of 1, x, y, z, xy, yz, zz, xz and xx - yy of a direction (x, y, z)."""
+    factors = np.array([0.282095, 0.488603, 0.488603, 0.488603, 1.092548, 1.092548, 3 * 0.315392,
+                        1.092548, 0.546274])
+    rows = harmonics[[0, 3, 1, 2, 4, 5, 6, 7, 8]] * factors[:, None]
+    rows[0] -= 0.315392 * harmonics[6]
+    return np.ascontiguousarray(rows.T, np.float64)
+
+
+def irradiance(radiance: np.ndarray) -> np.ndarray:
+    """Polynomials (3,9) of the irradiance over pi on a surface, by its normal; radiance (9,3)."""
+    return polynomials(radiance * LAMBERT[:, None] / np.pi)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
+def light_along(polynomials, x, y, z, channel):
+    """The value of one channel in a direction."""
+    p = polynomials[channel]
+    return (p[0] + p[1] * x + p[2] * y + p[3] * z + p[4] * x * y + p[5] * y * z + p[6] * z * z
+            + p[7] * x * z + p[8] * (x * x - y * y))
 
 
 class SkyOcclusion:

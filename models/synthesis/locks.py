@@ -15,8 +15,7 @@ import numba
 import numpy as np
 
 from . import pool
-from .light import LAMBERT, Light
-from .shading import _irradiance
+from .light import Light, irradiance, light_along
 
 NOISE_SEED, NOISE_LENGTH = 41, 4096
 _NOISE = np.random.default_rng(NOISE_SEED).random(NOISE_LENGTH).astype(np.float32)
@@ -95,11 +94,11 @@ def draw_locks(locks: Locks, to_camera: tuple[np.ndarray, np.ndarray], intrinsic
     skull, away from which hair faces.
     """
     rotation, translation = (part.astype(np.float32) for part in to_camera)
-    harmonics = (light.harmonics() * LAMBERT[:, None] / np.pi).astype(np.float32)
+    surroundings = irradiance(light.harmonics())
     lens = np.array([intrinsics[0, 0], intrinsics[0, 2], intrinsics[1, 2]], np.float32)
     along, place, arc = _light(
         locks.points, locks.width, rotation, translation, lens, centre.astype(np.float32),
-        harmonics, light.sun.astype(np.float32), light.sun_colour.astype(np.float32))
+        surroundings, light.sun.astype(np.float32), light.sun_colour.astype(np.float32))
     found = np.full(depth.shape, NOTHING, np.uint32)
     # What is in front first: then little of what is behind is looked at.
     order = place[:, :, 2].mean(axis=1).argsort()
@@ -110,7 +109,7 @@ def draw_locks(locks: Locks, to_camera: tuple[np.ndarray, np.ndarray], intrinsic
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _light(points, width, rotation, translation, lens, centre, harmonics, sun, sun_colour):
+def _light(points, width, rotation, translation, lens, centre, surroundings, sun, sun_colour):
     """Along each lock: what _CHANNELS say (n,S,7), the band on the screen (n,S,6): middle x, y,
     depth, half width across x, y and in metres, and the share of the length (n,S)."""
     count, steps = points.shape[:2]
@@ -171,7 +170,7 @@ def _light(points, width, rotation, translation, lens, centre, harmonics, sun, s
             soak = ROOT_SHADE + (1 - ROOT_SHADE) * min(1.0, arc[lock, k] * 2.5)
             for channel in range(3):
                 along[lock, k, channel] = soak * max(
-                    0.0, _irradiance(harmonics, nx, ny, nz, channel))
+                    0.0, light_along(surroundings, nx, ny, nz, channel))
             along[lock, k, _SUN] = nx * sun[0] + ny * sun[1] + nz * sun[2]
             along[lock, k, _ACROSS] = last_x * sun[0] + last_y * sun[1]
             along[lock, k, _ALONG] = tx * bx + ty * by + tz * bz

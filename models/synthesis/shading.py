@@ -10,7 +10,7 @@ import numba
 import numpy as np
 
 from . import pool
-from .light import LAMBERT, SHADOW_BIAS, Light, ShadowMap
+from .light import SHADOW_BIAS, Light, ShadowMap, irradiance, light_along, polynomials
 from .skin import Skin
 
 SKIN, EYE, CAVITY, TEETH, CLOTH, HAT, FRAME = range(7)
@@ -36,7 +36,7 @@ OILY_WIDTH, OILY_V, OILY_GAIN, DRY_SHINE = 0.06, (0.17, 0.75), 1.3, 0.55
 v); how much, and how much other skin does."""
 WINDOW_COSINES = (0.90, 0.96)
 """Where, about the direction of most light, its picture in an eye begins and is full."""
-WINDOW_GAIN, EYE_GLEAM = 0.3, 0.3
+WINDOW_GAIN, EYE_GLEAM = 0.61, 0.3
 """Brightness of that picture for unit light; what is left of all other light's in the eye."""
 LIPS_V, LIPS_SIZE, LIPS_GAIN = 0.62, (0.055, 0.03), 1.2
 """The lips' place on the chart and how much they shine beside that."""
@@ -112,30 +112,19 @@ def shade(surface: Surface, skin: Skin, look: Look, light: Light, shadow: Shadow
     Pixels without a triangle stay 0 and background.
     """
     radiance = light.harmonics()
-    harmonics = (radiance * LAMBERT[:, None] / np.pi).astype(np.float32)
-    mirrored = (radiance * MIRROR_BANDS[:, None]).astype(np.float32)
-    # The linear harmonics point to where most light comes from.
-    window = harmonics[[3, 1, 2]].mean(axis=1)
+    surroundings = irradiance(radiance)
+    mirrored = polynomials(radiance * MIRROR_BANDS[:, None])
+    # The linear part points to where most light comes from.
+    window = surroundings[:, 1:4].mean(axis=0)
     strength = np.linalg.norm(window)
     lens = np.array([intrinsics[0, 0], intrinsics[0, 2], intrinsics[1, 2],
                      *window / max(strength, 1e-6), WINDOW_GAIN * strength], np.float32)
     return _shade(
         surface.triangle, surface.bary, surface.depth, surface.triangles, surface.vertex,
         surface.corner_uv, surface.material, surface.label, skin.albedo, look.cloth,
-        np.array([skin.roughness, skin.shine], np.float32), look.packed(), harmonics, mirrored,
+        np.array([skin.roughness, skin.shine], np.float32), look.packed(), surroundings, mirrored,
         light.sun.astype(np.float32), light.sun_colour.astype(np.float32), shadow.depth,
         shadow.matrix, np.float32(light.softness), lens, WRAP.astype(np.float32))
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _irradiance(harmonics, x, y, z, channel):
-    return (0.282095 * harmonics[0, channel]
-            + 0.488603 * (harmonics[1, channel] * y + harmonics[2, channel] * z
-                          + harmonics[3, channel] * x)
-            + 1.092548 * (harmonics[4, channel] * x * y + harmonics[5, channel] * y * z
-                          + harmonics[7, channel] * x * z)
-            + 0.315392 * harmonics[6, channel] * (3 * z * z - 1)
-            + 0.546274 * harmonics[8, channel] * (x * x - y * y))
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
@@ -156,12 +145,16 @@ def _lit(shadow, x, y, depth, softness):
 def _cell(texture, u, v):
     """The texels around (u, v) and the place between them; u wraps around, v is clamped."""
     height, width = texture.shape[0], texture.shape[1]
-    x = u * width - 0.5
+    x = (u - np.floor(u)) * width - 0.5
     y = min(max(v * height - 0.5, 0.0), height - 1.0)
     left = np.floor(x)
-    x0 = int(left) % width
-    y0 = int(y)
-    return x0, (x0 + 1) % width, y0, min(y0 + 1, height - 1), x - left, y - y0
+    # By comparison: a remainder takes as long as the rest of the lookup.
+    x0, x1, y0 = int(left), int(left) + 1, int(y)
+    if x0 < 0:
+        x0 += width
+    if x1 >= width:
+        x1 -= width
+    return x0, x1, y0, min(y0 + 1, height - 1), x - left, y - y0
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
@@ -196,8 +189,8 @@ def slope(skin_map, u, v, here):
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _shade(triangle, bary, depth, triangles, vertex, corner_uv, material, label, skin_map,
-           cloth_map, gloss, look, harmonics, mirrored, sun, sun_colour, shadow, to_light, softness,
-           lens, wrap):
+           cloth_map, gloss, look, surroundings, mirrored, sun, sun_colour, shadow, to_light,
+           softness, lens, wrap):
     """Colour blocks of 2x2 pixels: once where one smooth material fills it, else each pixel."""
     height, width = triangle.shape
     out = np.zeros((height, width, 3), np.float32)
@@ -236,7 +229,7 @@ def _shade(triangle, bary, depth, triangles, vertex, corner_uv, material, label,
                     z, sight_x, sight_y = depth[y, x], x, y
                 brightness = _point(
                     kind, value, sight_x, sight_y, z, below_lid[x], skin_map, cloth_map, gloss,
-                    look, harmonics, mirrored, sun, sun_colour, shadow, to_light, softness, lens,
+                    look, surroundings, mirrored, sun, sun_colour, shadow, to_light, softness, lens,
                     wrap, colour)
                 if whole:
                     for k in range(3):
@@ -287,7 +280,7 @@ def _gather(value, triangles, vertex, corner_uv, index, bary, y, x):
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, harmonics, mirrored,
+def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, surroundings, mirrored,
            sun, sun_colour, shadow, to_light, softness, lens, wrap, colour):
     """Colour (three of four numbers) of one place; returns the light on it, over pi."""
     px, py = (x - lens[1]) / lens[0] * z, (y - lens[2]) / lens[0] * z
@@ -370,18 +363,18 @@ def _point(kind, value, x, y, z, lid_rows, skin_map, cloth_map, gloss, look, har
             share = SCATTER[k]
             direct = max(0.0, toward + share * (smooth_toward - toward) + wrap[k]) / (1 + wrap[k])
             direct *= open_share * (1 + BLEED[k] * (1 - open_share))
-            ambient = _irradiance(harmonics, nx + share * (sx - nx), ny + share * (sy - ny),
+            ambient = light_along(surroundings, nx + share * (sx - nx), ny + share * (sy - ny),
                                   nz + share * (sz - nz), k)
             # Squared: hair, clothes and folds finer than the mesh take light away as well.
             ambient = max(0.0, ambient) * _bounced(occlusion * occlusion, colour[k])
         else:
             direct = max(0.0, toward) * open_share
-            ambient = max(0.0, _irradiance(harmonics, nx, ny, nz, k)) * occlusion
+            ambient = max(0.0, light_along(surroundings, nx, ny, nz, k)) * occlusion
         received = ambient + sun_colour[k] * direct
         brightness += received
         colour[k] = colour[k] * received + sun_colour[k] * mirror
         if gleam > 0:
-            colour[k] += gleam * max(0.0, _irradiance(mirrored, rx, ry, rz, k))
+            colour[k] += gleam * max(0.0, light_along(mirrored, rx, ry, rz, k))
     return brightness / 3
 
 
