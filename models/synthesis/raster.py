@@ -7,9 +7,6 @@ the camera. Every function releases the GIL and runs on one thread.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import cv2
 import numba
 import numpy as np
 
@@ -98,46 +95,6 @@ def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Unit normals (V,3) float32: the area-weighted mean of the triangles around each vertex."""
     return _vertex_normals(np.ascontiguousarray(vertices, dtype=np.float32),
                            np.ascontiguousarray(triangles, dtype=np.int32))
-
-
-@dataclass(frozen=True)
-class Texture:
-    """A picture with its mip levels, looked up with coordinates in 0…1 (v down, edges clamped).
-
-    levels: float32 (H,W,C), (H/2,W/2,C) … down to a few texels.
-    """
-
-    levels: tuple[np.ndarray, ...]
-
-    @staticmethod
-    def of(image: np.ndarray, smallest: int = 4) -> Texture:
-        """Build the levels of an (H,W,C) picture by area averaging."""
-        level = np.ascontiguousarray(image, dtype=np.float32)
-        level = level.reshape(level.shape[0], level.shape[1], -1)
-        levels = [level]
-        while min(level.shape[:2]) >= 2 * smallest:
-            size = (level.shape[1] // 2, level.shape[0] // 2)
-            level = cv2.resize(level, size, interpolation=cv2.INTER_AREA)
-            level = np.ascontiguousarray(level.reshape(size[1], size[0], -1))
-            levels.append(level)
-        return Texture(tuple(levels))
-
-    def lookup(self, uv: np.ndarray, level: float = 0.0) -> np.ndarray:
-        """Bilinear values (…,C) at uv (…,2), from one mip level (rounded and clamped)."""
-        chosen = self.levels[int(np.clip(round(level), 0, len(self.levels) - 1))]
-        return bilinear(chosen, uv)
-
-
-def bilinear(image: np.ndarray, uv: np.ndarray) -> np.ndarray:
-    """Values (…,C) float32 of an (H,W,C) picture at uv (…,2) in 0…1, v down, edges clamped.
-
-    uv 0 and 1 are the outer edges of the first and last texel.
-    """
-    image = np.ascontiguousarray(image)
-    if image.ndim != 3:
-        raise ValueError(f"the picture must have shape (H,W,C), not {image.shape}")
-    flat = np.ascontiguousarray(uv, dtype=np.float32).reshape(-1, 2)
-    return _bilinear(image, flat).reshape(*uv.shape[:-1], image.shape[2])
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -283,21 +240,3 @@ def _vertex_normals(vertices, triangles):
         if length > 0:
             normals[vertex] /= length
     return normals
-
-
-@numba.njit(cache=True, nogil=True)
-def _bilinear(image, uv):
-    height, width, channels = image.shape
-    out = np.empty((uv.shape[0], channels), np.float32)
-    for index in range(uv.shape[0]):
-        x = min(max(uv[index, 0] * width - np.float32(0.5), np.float32(0)), np.float32(width - 1))
-        y = min(max(uv[index, 1] * height - np.float32(0.5), np.float32(0)),
-                np.float32(height - 1))
-        x0, y0 = int(x), int(y)
-        x1, y1 = min(x0 + 1, width - 1), min(y0 + 1, height - 1)
-        fx, fy = x - x0, y - y0
-        for k in range(channels):
-            top = image[y0, x0, k] * (1 - fx) + image[y0, x1, k] * fx
-            bottom = image[y1, x0, k] * (1 - fx) + image[y1, x1, k] * fx
-            out[index, k] = top * (1 - fy) + bottom * fy
-    return out

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial import ConvexHull
 
-from models.synthesis.raster import Texture, bilinear, interpolate, rasterize, vertex_normals
+from models.synthesis.raster import interpolate, rasterize, vertex_normals
 
 
 def brute_force(screen, triangles, height, width):
@@ -106,12 +106,3 @@ def test_normals_of_a_sphere_point_outward():
     triangles = np.where(flip[:, None], hull.simplices[:, ::-1], hull.simplices)
     normals = vertex_normals(points, triangles)
     assert np.einsum("ij,ij->i", normals, points).min() > 0.95
-
-
-def test_texture_lookup_is_bilinear_and_mip_levels_average():
-    image = np.arange(64, dtype=np.float32).reshape(8, 8, 1)
-    centre = np.array([[(3 + 0.5) / 8, (2 + 0.5) / 8], [4 / 8, (2 + 0.5) / 8]])
-    np.testing.assert_allclose(bilinear(image, centre)[:, 0], [19, 19.5])
-    texture = Texture.of(image)
-    assert [level.shape[:2] for level in texture.levels] == [(8, 8), (4, 4)]
-    np.testing.assert_allclose(texture.lookup(np.array([[0.125, 0.125]]), level=1), [[4.5]])
