@@ -132,10 +132,6 @@ class SkinBank:
         """The rest (H,W,3) uint8 of a skin's log albedo, in steps of DETAIL_UNIT about 128."""
         return cv2.imdecode(self._detail[index], cv2.IMREAD_COLOR_RGB)
 
-    def detail_log(self, index: int) -> np.ndarray:
-        """The same as float32 logarithms."""
-        return (self.detail(index).astype(np.float32) - 128) * np.float32(DETAIL_UNIT)
-
     def save(self, path: Path) -> None:
         """Write a .npz file without pickle."""
         ends = np.cumsum([len(data) for data in self._detail])
