@@ -41,9 +41,11 @@ def test_a_person_reads_the_result_on_stdout_and_the_rest_on_stderr():
     assert "track" in log.getvalue() and "warning: Dark." in log.getvalue()
 
 
+# Jobs that a shell starts in the background ignore Ctrl+C and pass that on to what they start.
 LONG_RUN = """
-import sys, time
+import signal, sys, time
 import inference.__main__ as program
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def wait(options, events):
     try:
         events.progress("wait", 0, None)
