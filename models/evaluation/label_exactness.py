@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from models.head import GROUP_NAMES
 from models.synthesis import pool
 from models.synthesis.landmarks import JAW_COUNT, project_points
+from models.synthesis.pixel_labels import COVERING
 
 POINT_LIMIT = 0.01  # px: worst point against its parameters
 BORDER_LIMIT, BORDER_SHARE = 1.0, 0.95  # cells of the segmentation; share of points within
@@ -31,7 +32,7 @@ BORDERS = {
     "left_eye": (pool.EYES, (43, 44, 45, 46, 47), ((43, 47), (44, 46))),
 }
 LEAST_OPENING = 5.0  # px between the pairs: two and a half cells
-COVERING = (pool.HAIR, pool.GLASSES, pool.OCCLUDER, pool.UNKNOWN)
+UNSURE = (*COVERING, pool.UNKNOWN)
 CLEAR_OF_COVER = 3.0  # cells from a point to the nearest covered one, for the point to count
 
 CANDIDATES = (24, 240)  # triangles looked at around a place on the mean head, and if in vain
@@ -82,7 +83,7 @@ def border_distances(sample):
     the border of their class. Left out where the slit is shut or something covers the place."""
     answer = {}
     cells = (sample.points[:68].astype(np.float64) + 0.5) / 2 - 0.5
-    covered = np.isin(sample.segmentation, COVERING)
+    covered = np.isin(sample.segmentation, UNSURE)
     for name, (value, points, pairs) in BORDERS.items():
         opening = np.mean([np.linalg.norm(sample.points[a] - sample.points[b]) for a, b in pairs])
         chosen = [p for p in points if sample.visible[p]] if opening >= LEAST_OPENING else []
@@ -98,7 +99,7 @@ def class_distances(sample, classes):
     its own triangles have; classes (P,8) bool: those classes."""
     cells = (sample.points.astype(np.float64) + 0.5) / 2 - 0.5
     seen = sample.visible > 0
-    seen &= _reach(np.isin(sample.segmentation, COVERING), cells) >= CLEAR_OF_COVER
+    seen &= _reach(np.isin(sample.segmentation, UNSURE), cells) >= CLEAR_OF_COVER
     distance = np.full(len(cells), np.inf)
     for value in np.flatnonzero(classes.any(axis=0)):
         own = classes[:, value] & seen

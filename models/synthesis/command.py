@@ -122,12 +122,11 @@ def make_renderer(source: str, photos: Path | None, fits: Path | None = None,
 
     surface: its samples shall have the labels of the head's surface. skins: a bank, for people.
     """
-    if source == "people":
+    if source in ("people", "heads"):
         from .renderer import PeopleRenderer
+        if source == "heads":
+            return PeopleRenderer(bare=True, surface=surface)
         return PeopleRenderer(photos, surface=surface, skins=skins)
-    if source == "heads":
-        from .renderer import PeopleRenderer
-        return PeopleRenderer(bare=True, surface=surface)
     if source == "background":
         from .negatives import BackgroundRenderer
         return BackgroundRenderer(photos)

@@ -14,7 +14,7 @@ from models.head import GROUP_NAMES, Head
 from . import pool
 from .accessories import BORDER_Z
 from .light import Light, irradiance, light_along
-from .locks import Locks, draw_locks
+from .locks import Locks, Rooted, draw_locks
 from .skin_chart import CHART_HEIGHT, CHART_WIDTH, chart_coordinates
 
 ROOT_SEED = 31
@@ -104,7 +104,7 @@ class Style:
 
 
 @dataclass(frozen=True)
-class Strands:
+class Strands(Rooted):
     """points (n,S,3) in head space, colour (n,3) linear albedo, thickness (m); root_triangle (n,)
     and root_bary (n,3): where they grow."""
 
@@ -113,13 +113,6 @@ class Strands:
     thickness: float
     root_triangle: np.ndarray
     root_bary: np.ndarray
-
-    def carried(self, triangles: np.ndarray, rest: np.ndarray, face: np.ndarray) -> Strands:
-        """The strands that grew on vertices `rest` (V,3), moved along with their roots on `face`
-        (V,3); triangles (N,3) of the head."""
-        moved = (face - rest)[triangles[self.root_triangle]]
-        step = np.einsum("ij,ijk->ik", self.root_bary, moved)
-        return replace(self, points=(self.points + step[:, None]).astype(np.float32))
 
 
 def sample_colour(rng: np.random.Generator, skin: np.ndarray) -> np.ndarray:

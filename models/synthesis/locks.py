@@ -48,8 +48,20 @@ _RED, _GREEN, _BLUE, _SUN, _ACROSS, _ALONG, _DIRECT = range(7)
 _CHANNELS = 7
 
 
+class Rooted:
+    """Hair that grows from a head: has points (n,S,3) in head space, and root_triangle (n,) and
+    root_bary (n,3): where they grow."""
+
+    def carried(self, triangles: np.ndarray, rest: np.ndarray, face: np.ndarray) -> Rooted:
+        """The hair that grew on vertices `rest` (V,3), moved along with its roots on `face` (V,3);
+        triangles (N,3) of the head."""
+        moved = (face - rest)[triangles[self.root_triangle]]
+        step = np.einsum("ij,ijk->ik", self.root_bary, moved)
+        return replace(self, points=(self.points + step[:, None]).astype(np.float32))
+
+
 @dataclass(frozen=True)
-class Locks:
+class Locks(Rooted):
     """points (n,S,3) in head space; width (n,S) m; colour (n,3) linear albedo; seed (n,) int32 of
     the pattern; root_triangle (n,) and root_bary (n,3): where they grow."""
 
@@ -59,13 +71,6 @@ class Locks:
     seed: np.ndarray
     root_triangle: np.ndarray
     root_bary: np.ndarray
-
-    def carried(self, triangles: np.ndarray, rest: np.ndarray, face: np.ndarray) -> Locks:
-        """The locks that grew on vertices `rest` (V,3), moved along with their roots on `face`
-        (V,3); triangles (N,3) of the head."""
-        moved = (face - rest)[triangles[self.root_triangle]]
-        step = np.einsum("ij,ijk->ik", self.root_bary, moved)
-        return replace(self, points=(self.points + step[:, None]).astype(np.float32))
 
     def casting(self, view) -> tuple[np.ndarray, np.ndarray]:
         """What throws their shadow, in the camera space of a view: vertices (M,3) float32 m and

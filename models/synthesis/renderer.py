@@ -107,7 +107,6 @@ class PeopleRenderer:
         self.backdrops = self.actors.backdrops
         self.occlusion = SkyOcclusion(self.head)
         self.mesh = HeadMesh.of(self.head, self.painter.chart.corners)
-        self.bare = bare
 
     def samples(self, rng: np.random.Generator, count: int) -> list[pool.Sample]:
         """Pictures of one person, who does something else in each of them, elsewhere and in another
@@ -123,7 +122,7 @@ class PeopleRenderer:
         expression = sample_expression(rng, gaze)
         vertices = actor.face(expression, gaze)
         view = frame_face(self.head, vertices, rotation, pool.IMAGE_SIDE, rng)
-        dressed = [] if self.bare else [clothes(rng, self.head, vertices, view.rotation)]
+        dressed = [] if self.actors.bare else [clothes(rng, self.head, vertices, view.rotation)]
         return self.scene(actor, Person(actor.identity, expression, gaze), vertices, view,
                           dressed, sample_light(rng))
 
@@ -275,6 +274,8 @@ class HeadMesh:
 def _with_hair(camera: np.ndarray, triangles: np.ndarray, scene: Scene,
                view: View) -> tuple[np.ndarray, np.ndarray]:
     """What casts shadows: vertices (V,3) in camera space with triangles (N,3), and the locks."""
+    if not scene.light.sun_colour.any():
+        return camera, triangles
     vertices, faces, offset = [camera], [triangles], len(camera)
     for strands in scene.strands:
         if isinstance(strands, Locks):

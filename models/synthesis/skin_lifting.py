@@ -26,6 +26,7 @@ from .skin_chart import (
     TEXEL_PER_METRE,
     Chart,
     curve,
+    grid,
     group_mask,
     soft_polygon,
     spot,
@@ -216,8 +217,7 @@ class Zones:
             brow - (0, 0.13 * eyes), brow[::-1] + (0, 0.08 * eyes)]), 4) for brow in brows)
         self.brows = np.clip(1.5 * self.brows, 0, 1)
         middle, chin = marks[27, 0], marks[8, 1]
-        x, y = np.meshgrid(np.arange(CHART_WIDTH, dtype=np.float32),
-                           np.arange(CHART_HEIGHT, dtype=np.float32))
+        x, y = grid()
         aside = np.abs(x - middle) / (marks[16, 0] - middle)
         below = np.interp(aside, (0.0, 0.25, 0.5, 1.0),
                           (marks[33, 1], marks[33, 1] + 4, marks[31, 1] + 10, marks[36, 1]))

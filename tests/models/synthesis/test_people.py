@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
+from models.evaluation.label_exactness import Posed
 from models.head import GROUP_NAMES, SHAPE_NAMES, load_head, look_weights
 from models.synthesis import pool
 from models.synthesis.landmarks import project, project_points
@@ -27,33 +28,11 @@ def samples(renderer):
             for sample in renderer.samples(np.random.default_rng([4, k]), 2)]
 
 
-def pose(sample, head):
-    """The translation (3,) and intrinsics (3,3) that, with the labels, give the stored points.
-
-    Neither is stored; the points that are plain vertices determine the translation linearly.
-    """
-    vertices = head.evaluate(sample.identity, sample.expression, sample.gaze).astype(np.float64)
-    inner = head.point_vertices[17:]
-    seen = vertices[inner] @ sample.rotation.T.astype(np.float64)
-    middle = (pool.IMAGE_SIDE - 1) / 2
-    ray = (sample.points[17:] - middle) / sample.focal
-    # (X + tx) = ray_x (Z + tz), and the same for y.
-    rows, right = [], []
-    for axis in range(2):
-        row = np.zeros((len(ray), 3))
-        row[:, axis], row[:, 2] = 1.0, -ray[:, axis]
-        rows.append(row)
-        right.append(ray[:, axis] * seen[:, 2] - seen[:, axis])
-    translation, *_ = np.linalg.lstsq(np.concatenate(rows), np.concatenate(right), rcond=None)
-    intrinsics = np.array([[sample.focal, 0, middle], [0, sample.focal, middle], [0, 0, 1.0]])
-    return vertices @ sample.rotation.T.astype(np.float64) + translation, intrinsics
-
-
 def test_stored_points_are_those_of_the_parameters(samples):
     head = load_head()
     for sample in samples:
-        camera, intrinsics = pose(sample, head)
-        again = project_points(head, camera, intrinsics)
+        posed = Posed.of(sample, head)
+        again = project_points(head, posed.camera, posed.intrinsics)
         assert np.abs(again - sample.points).max() < 0.01
 
 
