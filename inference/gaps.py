@@ -26,13 +26,13 @@ class Stretch:
         return slice(self.start, self.stop)
 
 
-def stretches(found: np.ndarray, time: np.ndarray) -> list[Stretch]:
-    """The clip without its long gaps: found (T,) bool, time (T,) seconds."""
+def stretches(found: np.ndarray, time: np.ndarray, shot: np.ndarray) -> list[Stretch]:
+    """The clip without its long gaps, apart at cuts: found (T,) bool, time (T,) s, shot (T,)."""
     seen = np.flatnonzero(found)
     if not len(seen):
         return []
     unseen = np.diff(time[seen]) * (1 - 1 / np.diff(seen))  # the step to the next frame is none
-    breaks = np.flatnonzero(unseen > LONGEST_BRIDGE)
+    breaks = np.flatnonzero((unseen > LONGEST_BRIDGE) | (np.diff(shot[seen]) != 0))
     starts = np.concatenate([seen[:1], seen[breaks + 1]])
     stops = np.concatenate([seen[breaks], seen[-1:]]) + 1
     return [Stretch(int(start), int(stop)) for start, stop in zip(starts, stops, strict=True)]

@@ -35,6 +35,7 @@ class Observations:
         gaze: (T, 2, 2) float32 radians, rows left and right eye, columns yaw and pitch.
         view_rotation: (T, 3, 3) float32 head to the view along the ray through ``view_centre``.
         view_centre: (T, 2) float32 frame pixels: the centre of the crop the network saw.
+        shot: (T,) int32 number of the uninterrupted shot; 0 at first, one more after each cut.
     """
 
     width: int
@@ -50,6 +51,7 @@ class Observations:
     gaze: np.ndarray
     view_rotation: np.ndarray
     view_centre: np.ndarray
+    shot: np.ndarray
 
     def __len__(self) -> int:
         return len(self.time)
@@ -62,6 +64,11 @@ class Observations:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Observations:
-        """The observations among a file's arrays. Raises KeyError where one is missing."""
+        """The observations among a file's arrays. Raises KeyError where one is missing.
+
+        Files from before cuts were looked for have no ``shot``: they hold a single one.
+        """
+        single = np.zeros(np.shape(arrays[PREFIX + "time"]), np.int32)
+        arrays = {PREFIX + "shot": single} | arrays
         named = {field.name: arrays[PREFIX + field.name] for field in fields(cls)}
         return cls(**named | {"width": int(named["width"]), "height": int(named["height"])})

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from inference.crop import Crop
+from inference.cuts import CutDetector
 from inference.detect import (
     examine,
     find_faces,
@@ -20,6 +21,7 @@ from inference.face import Face, look
 from inference.footage import Footage, Frame, prefetch
 from inference.network import Network
 from inference.observations import Observations
+from inference.person import Person
 
 KEEP = 0.12
 """Quality down to which a face that is being followed is believed; lower than to accept a
@@ -48,9 +50,36 @@ FORGET_AFTER = 1.0
 RETURN_REACH = 2.0
 """How many face sizes from where it was lost a face may come back before it is forgotten."""
 
-
 WIDER = 1.5
 """How much larger than the lost face's crop the one is in which it is looked for as well."""
+
+REACH = 0.5
+SPEED = 15.0
+"""How far a face can be from where it was last seen, in face sizes: so much, and so much more a
+second. At 30 frames a second that is a whole face from one frame to the next, three times what a
+walk with the camera in the hand has."""
+
+GROWTH = np.log(1.3)
+GROWTH_RATE = np.log(3.0)
+"""How much larger or smaller a face can have become (logarithms): so much, and so much more a
+second. Real ones change by a twentieth from one frame to the next, and a mouth that opens wide adds
+a tenth; a head that nears the lens by half its distance takes half a second."""
+
+ANOTHER = 3.0
+"""Distance from a known identity, in its usual scatter, from which on a face is another's. Of the
+same person's frames two in a hundred are further, of other people's faces six in seven."""
+
+TELLING = 1.0
+"""Difference of two faces' distances from a known identity, in its scatter, that tells them
+apart: in four of five choices between a person and a stranger, with two in a hundred wrong."""
+
+LATELY = 15
+"""Frames over which a face is remembered as it looks now: what the network says of an identity
+depends on the pose, which hardly changes in half a second."""
+
+SCATTER_LATELY = 0.5
+SCATTER_OVERALL = 1.0
+"""Usual distance of a frame's identity from the mean of the last frames, and of all frames."""
 
 
 class Tracker:
@@ -60,64 +89,100 @@ class Tracker:
         network: the network.
         place: (2,) frame pixels, where the wanted face is in the first frame; None takes the
             largest and most central one.
+
+    Attributes:
+        shot: number of the shot that the last frame belongs to, the first being 0.
     """
 
     def __init__(self, network: Network, place: np.ndarray | None = None) -> None:
+        self.shot = 0
         self._network = network
         self._place = place
+        self._is_cut = CutDetector()
         self._recent: list[Face] = []  # up to two views in successive frames, the last one last
+        self._seen_at = 0.0
         self._lost: Face | None = None
-        self._lost_since = 0.0
         self._frames_without = 0
+        self._person = Person(SCATTER_OVERALL)
+        self._lately = Person(SCATTER_LATELY, LATELY)
 
     def follow(self, frame: Frame) -> Face | None:
         """The face in the next frame, None where it cannot be seen."""
-        face = self._continue(frame.image)
-        if face is None and self._recent:
-            self._lost, self._lost_since = self._recent[-1], frame.time
-            self._recent = []
-        face = face or self._find(frame)
+        if self._is_cut(frame.image):
+            self.shot += 1
+            self._recent, self._lost, self._frames_without = [], None, 0
+        face = self._continue(frame)
+        if face is None:
+            if self._recent:
+                self._lost, self._recent = self._recent[-1], []
+            face = self._find(frame)
         if face is None:
             self._frames_without += 1
-        else:
-            self._recent = [*self._recent[-1:], face]
-            self._lost, self._frames_without = None, 0
+            return None
+        self._recent = [*self._recent[-1:], face]
+        self._seen_at, self._lost, self._frames_without = frame.time, None, 0
+        self._person.learn(face)
+        self._lately.learn(face)
         return face
 
-    def _continue(self, image: np.ndarray) -> Face | None:
+    def _continue(self, frame: Frame) -> Face | None:
         """Look where the face must be now."""
         if not self._recent:
             return None
-        face = self._look(image, expected_crop(self._recent))
-        if face is not None and is_off(face):
-            face = self._look(image, face.next_crop) or face
-        return face
+        face = self._look(frame.image, expected_crop(self._recent))
+        if face is None or not is_off(face):
+            return face
+        face = self._look(frame.image, face.next_crop) or face
+        return face if self._may_be(face, self._recent[-1], frame.time) else None
 
     def _look(self, image: np.ndarray, crop: Crop) -> Face | None:
         (face,) = look(self._network, image, [crop])
         return face if face.quality >= KEEP and is_plausible(face) else None
 
+    def _may_be(self, face: Face, last: Face, time: float) -> bool:
+        """Whether ``face``, seen at ``time`` where it was not expected, is the one last seen.
+
+        Place, size and identity are weighed together: another person's face is seldom impossible
+        by one of them alone.
+        """
+        elapsed = time - self._seen_at
+        reach = min(REACH + SPEED * elapsed, RETURN_REACH) * last.size
+        moved = distance(face, last.centre) / reach
+        grown = np.log(face.size / last.size) / (GROWTH + GROWTH_RATE * elapsed)
+        unlike = self._lately.distance(face) / ANOTHER
+        return bool(moved**2 + grown**2 + unlike**2 < 1.0)
+
     def _find(self, frame: Frame) -> Face | None:
         """Look for a face to follow, or for the one that was lost a moment ago."""
-        if self._lost is not None and frame.time - self._lost_since < FORGET_AFTER:
-            return self._returning(frame.image)
-        faces = []
-        if self._place is not None:
-            faces = find_faces_at(self._network, frame.image, self._place)
-        faces = self._acceptable(faces) or self._search(frame.image)
-        if self._place is not None:
-            return min(faces, key=lambda face: distance(face, self._place), default=None)
-        return max(faces, key=lambda face: prominence(face, frame.image.shape), default=None)
+        if self._lost is not None and frame.time - self._seen_at < FORGET_AFTER:
+            return self._returning(frame)
+        face = self._choose(frame.image)
+        if face is not None:
+            self._lately = Person(SCATTER_LATELY, LATELY)  # in another pose, perhaps
+        return face
 
-    def _returning(self, image: np.ndarray) -> Face | None:
+    def _choose(self, image: np.ndarray) -> Face | None:
+        """The face at the place that was given, or the most prominent of those most alike."""
+        pointed = self._place is not None and self.shot == 0 and not self._person.is_known
+        faces = find_faces_at(self._network, image, self._place) if pointed else []
+        faces = self._acceptable(faces) or self._search(image)
+        if pointed:
+            return min(faces, key=lambda face: distance(face, self._place), default=None)
+        unlike = np.array([self._person.distance(face) for face in faces])
+        alike = [faces[i] for i in np.flatnonzero(unlike < unlike.min(initial=np.inf) + TELLING)]
+        return max(alike, key=lambda face: prominence(face, image.shape), default=None)
+
+    def _returning(self, frame: Frame) -> Face | None:
         """The lost face, where it was or not far from there."""
-        lost = self._lost
-        crop = lost.next_crop
+        crop = self._lost.next_crop
         wider = Crop(crop.centre, WIDER * crop.side, crop.roll)
-        faces = self._acceptable(examine(self._network, image, [crop, wider]))
-        faces = faces or self._search(image)
-        near = [face for face in faces if distance(face, lost.centre) < RETURN_REACH * lost.size]
-        return min(near, key=lambda face: distance(face, lost.centre), default=None)
+        there = self._acceptable(examine(self._network, frame.image, [crop, wider]))
+        return self._nearest(there, frame) or self._nearest(self._search(frame.image), frame)
+
+    def _nearest(self, faces: list[Face], frame: Frame) -> Face | None:
+        """Of the faces that may be the lost one, the one nearest to where that was."""
+        back = [face for face in faces if self._may_be(face, self._lost, frame.time)]
+        return min(back, key=lambda face: distance(face, self._lost.centre), default=None)
 
     def _search(self, image: np.ndarray) -> list[Face]:
         """Faces anywhere in the frame."""
@@ -185,17 +250,23 @@ def observe(
     tracker = Tracker(network, place)
     frames: list[tuple[int, float]] = []
     faces: list[Face | None] = []
+    shots: list[int] = []
     for frame in prefetch(footage):
         faces.append(tracker.follow(frame))
+        shots.append(tracker.shot)
         frames.append((frame.index, frame.time))
         progress(len(frames), footage.frame_count)
-    return collect(footage.width, footage.height, frames, faces)
+    return collect(footage.width, footage.height, frames, faces, shots)
 
 
 def collect(
-    width: int, height: int, frames: Iterable[tuple[int, float]], faces: list[Face | None]
+    width: int,
+    height: int,
+    frames: Iterable[tuple[int, float]],
+    faces: list[Face | None],
+    shots: list[int],
 ) -> Observations:
-    """Observations from (index, time) and the face of every frame."""
+    """Observations from (index, time), the face, and the shot's number of every frame."""
     found = np.array([face is not None for face in faces], bool)
     seen = [face for face in faces if face is not None]
 
@@ -223,6 +294,7 @@ def collect(
         gaze=rows([face.prediction.gaze[0] for face in seen], (2, 2)),
         view_rotation=rows([view_rotation(face) for face in seen], (3, 3)),
         view_centre=rows([face.crop.centre for face in seen], (2,)),
+        shot=np.array(shots, np.int32),
     )
 
 

@@ -80,11 +80,19 @@ def fit_pose(evidence: Evidence, face: np.ndarray, pose: Pose) -> Pose:
 
 def pose_jacobian(camera: Camera, in_camera: np.ndarray, pose: Pose) -> np.ndarray:
     """(T, N, 2, 6): how pixels move with the steps of :meth:`Pose.moved`."""
-    projection = camera.projection_jacobian(in_camera)
-    arm = in_camera - pose.position[:, None]
-    # A small turn d moves a point by d x arm; as a matrix on d that is the transposed cross matrix.
-    turn = np.cross(projection, arm[..., None, :])
-    return np.concatenate([-turn, projection], axis=-1)
+    x, y, z = np.moveaxis(in_camera, -1, 0)
+    right, down, ahead = np.moveaxis(in_camera - pose.position[:, None], -1, 0)
+    scale = camera.focal / z
+    across, along = -scale * x / z, -scale * y / z
+    jacobian = np.zeros((*in_camera.shape[:-1], 2, POSE_UNKNOWNS))
+    # A step moves the point itself; a small turn moves it by the turn x its arm from the head's
+    # origin. Both are written out: as products of matrices they took twice as long.
+    jacobian[..., 0, 0], jacobian[..., 1, 0] = across * down, along * down - scale * ahead
+    jacobian[..., 0, 1], jacobian[..., 1, 1] = scale * ahead - across * right, -along * right
+    jacobian[..., 0, 2], jacobian[..., 1, 2] = -scale * down, scale * right
+    jacobian[..., 0, 3], jacobian[..., 1, 4] = scale, scale
+    jacobian[..., 0, 5], jacobian[..., 1, 5] = across, along
+    return jacobian
 
 
 def normal_equations(

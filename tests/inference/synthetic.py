@@ -78,6 +78,7 @@ def make_clip(
         gaze=gaze.astype(np.float32),
         view_rotation=view.astype(np.float32),
         view_centre=centres.astype(np.float32),
+        shot=np.zeros(frames, np.int32),
     )  # fmt: skip
     return Clip(camera, identity, weights, gaze, pose, observations)
 

@@ -3,10 +3,19 @@ import numpy as np
 import pytest
 
 from inference.gaps import fade_between, hold_between, stretches
-from inference.smooth import Noise, OneEuro, penalised_fit, second_difference, smooth
+from inference.smooth import (
+    Noise,
+    OneEuro,
+    first_difference,
+    penalised_fit,
+    second_difference,
+    smooth,
+    stillness,
+)
 
 NOISE = Noise(0.002, 0.015)
 TIME = np.arange(240) / 30
+ONE_SHOT = np.zeros(len(TIME), int)
 
 
 def smoothed(values, weight=None, time=TIME):
@@ -24,14 +33,25 @@ def test_penalised_fit_solves_its_normal_equations():
     time = np.cumsum(rng.uniform(0.5, 2.0, 12))
     values = rng.normal(size=(12, 2))
     weight, penalty = rng.uniform(0.1, 1, 12), rng.uniform(1, 9, 10)
-    difference = second_difference(time)
-    matrix = np.zeros((10, 12))
-    for row in range(10):
-        matrix[row, row : row + 3] = difference[row]
-    expected = np.linalg.solve(
-        np.diag(weight) + matrix.T @ np.diag(penalty) @ matrix, weight[:, None] * values
-    )
-    assert np.allclose(penalised_fit(values, weight, difference, penalty), expected)
+    still = rng.uniform(1, 9, 11)
+    left = np.diag(weight)
+    for difference, strength in (
+        (first_difference(time), still),
+        (second_difference(time), penalty),
+    ):
+        count, width = difference.shape
+        matrix = np.zeros((count, 12))
+        for row in range(count):
+            matrix[row, row : row + width] = difference[row]
+        left += matrix.T @ np.diag(strength) @ matrix
+    expected = np.linalg.solve(left, weight[:, None] * values)
+    assert np.allclose(penalised_fit(values, weight, time, penalty, still), expected)
+
+
+def test_speed_is_penalised_like_acceleration_at_rest_and_less_in_motion():
+    assert np.allclose(stillness(np.full(3, 81.0), 81.0), 9.0)
+    strong, strong_too, weak, weak_too = stillness(np.array([81.0, 81.0, 1.0]), 81.0)
+    assert strong == strong_too == 9.0 and weak == weak_too < 0.1 * np.sqrt(81.0) ** 2 / 9
 
 
 def test_second_difference_is_exact_for_a_parabola_at_uneven_times():
@@ -41,9 +61,15 @@ def test_second_difference_is_exact_for_a_parabola_at_uneven_times():
     assert np.allclose([difference[i] @ parabola[i : i + 3] for i in range(2)], 6.0)
 
 
-def test_straight_lines_pass_unchanged():
+def test_differences_are_exact_for_a_line_at_uneven_times():
+    time = np.array([0.0, 1.0, 1.5, 4.0])
+    difference = first_difference(time)
+    assert np.allclose([difference[i] @ (3 * time)[i : i + 2] for i in range(3)], 3.0)
+
+
+def test_slow_motion_is_followed_within_the_noise():
     line = 0.2 + 0.1 * TIME
-    assert np.allclose(smoothed(line), line, atol=1e-6)
+    assert np.abs(smoothed(line) - line).max() < 2.5 * NOISE.least
 
 
 @pytest.mark.parametrize("sigma", [0.005, 0.015])
@@ -96,14 +122,22 @@ def test_one_euro_holds_what_it_saw_last():
 def test_stretches_end_at_long_gaps_only():
     found = np.ones(len(TIME), bool)
     found[:5] = found[50:60] = found[100:130] = False
-    assert [(part.start, part.stop) for part in stretches(found, TIME)] == [(5, 100), (130, 240)]
-    assert stretches(np.zeros(10, bool), TIME[:10]) == []
+    assert [(part.start, part.stop) for part in stretches(found, TIME, ONE_SHOT)] == [(5, 100), (130, 240)]
+    assert stretches(np.zeros(10, bool), TIME[:10], ONE_SHOT[:10]) == []
+
+
+def test_stretches_end_at_cuts():
+    found = np.ones(len(TIME), bool)
+    found[118:123] = False
+    shot = np.repeat([0, 1, 2], [60, 60, 120])
+    parts = [(part.start, part.stop) for part in stretches(found, TIME, shot)]
+    assert parts == [(0, 60), (60, 118), (123, 240)]
 
 
 def test_fading_and_holding_are_continuous():
     found = np.ones(len(TIME), bool)
     found[:30] = found[80:140] = found[220:] = False
-    parts = stretches(found, TIME)
+    parts = stretches(found, TIME, ONE_SHOT)
     values = np.where(found, 1.0 + TIME, 0.0)[:, None]
     faded = fade_between(values, parts, TIME)[:, 0]
     held = hold_between(values, parts, TIME)[:, 0]

@@ -7,11 +7,11 @@ from scipy.spatial.transform import Rotation
 
 from inference.errors import NoFaceError, UsageError
 from inference.solve import Camera, Quality, Settings, solve_clip
-from inference.solve.clip import usual_rest, without_rest
 from inference.solve.evidence import gather
 from inference.solve.expression import EXPRESSION_SIGMA, fit_expression, frame_jacobian
 from inference.solve.identity import identity_jacobian, mean_identity
 from inference.solve.pose import Pose, fit_pose, initial_pose
+from inference.solve.prior import usual_rest, without_rest
 from models.head import SHAPE_NAMES, load_head
 from tests.inference.synthetic import FACING, make_clip, without_face
 
