@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from inference import __version__
-from inference.benchmark import measure
+from inference.benchmark import measure, peak_memory
 from inference.capture import capture_to_take, capture_to_track, solve_again
 from inference.errors import (
     INTERNAL_ERROR,
@@ -221,6 +221,14 @@ def _add_benchmark(commands: argparse._SubParsersAction) -> None:
         description="Time every stage on a clip enlarged to 512x512.",
     )
     command.add_argument("clip", type=Path)
+    command.add_argument(
+        "--solve",
+        type=_count,
+        nargs="+",
+        default=[],
+        metavar="FRAMES",
+        help="time the solve alone on so many frames too, and say how much memory was needed",
+    )
     _add_device(command)
     command.set_defaults(run=run_benchmark)
 
@@ -249,6 +257,12 @@ def _frame_rate(text: str) -> Fraction:
     if rate <= 0:
         raise argparse.ArgumentTypeError("a frame rate is above 0")
     return rate
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of frames.")
+    return int(text)
 
 
 def _strength(text: str) -> float:
@@ -337,8 +351,12 @@ def run_head(options: argparse.Namespace, events: Events) -> None:
 
 
 def run_benchmark(options: argparse.Namespace, events: Events) -> None:
-    rates = measure(Network(device=options.device), options.clip, events)
-    events.result("\n".join(f"{stage:<18}{rate:8.1f} frames/s" for stage, rate in rates.items()))
+    rates = measure(Network(device=options.device), options.clip, events, options.solve)
+    lines = [f"{stage:<18}{rate:8.1f} frames/s" for stage, rate in rates.items()]
+    memory = peak_memory() if options.solve else None
+    if memory is not None:
+        lines.append(f"{'most memory':<18}{memory:8.0f} MB")
+    events.result("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from inference.events import Events
 from inference.face import look
 from inference.footage import FrameRange, open_footage
 from inference.network import Network
+from inference.observations import Observations
 from inference.solve import Settings, solve_clip
 from inference.track import observe
 
@@ -29,8 +32,13 @@ NETWORK_PASSES = 60
 """Single crops to time the network alone."""
 
 
-def measure(network: Network, clip: Path, events: Events) -> dict[str, float]:
+def measure(
+    network: Network, clip: Path, events: Events, lengths: Sequence[int] = ()
+) -> dict[str, float]:
     """Frames a second of ``clip`` at 512x512: of each stage alone, and of the whole capture.
+
+    lengths: frames for which the solve alone is timed too, the clip played to and fro until it is
+    so long.
 
     Raises:
         FootageError: the clip cannot be read.
@@ -61,7 +69,40 @@ def measure(network: Network, clip: Path, events: Events) -> dict[str, float]:
         capture_to_take(network, open_footage(enlarged), take, events, None, Settings())
         rates["whole capture"] = frames / (time.perf_counter() - start)
         rates["network alone"] = _network_rate(network, pictures, observations)
+    for length in lengths:
+        longer = to_and_fro(observations, length)
+        start = time.perf_counter()
+        solve_clip(longer)
+        rates[f"solve {length}"] = length / (time.perf_counter() - start)
     return rates
+
+
+def to_and_fro(observations: Observations, length: int) -> Observations:
+    """The same face in ``length`` frames of one shot, going back whenever the clip is over."""
+    count = len(observations)
+    place = np.arange(length) % (2 * count)
+    place = np.minimum(place, 2 * count - 1 - place)
+    step = float(np.median(np.diff(observations.time)))
+    rows = {
+        field.name: getattr(observations, field.name)[place]
+        for field in fields(observations)
+        if field.name not in ("width", "height")
+    }
+    rows |= {
+        "time": np.arange(length) * step,
+        "frame": np.arange(length, dtype=np.int32),
+        "shot": np.zeros(length, np.int32),
+    }
+    return replace(observations, **rows)
+
+
+def peak_memory() -> float | None:
+    """Megabytes that this process held at most; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def enlarge(clip: Path, output: Path) -> int:

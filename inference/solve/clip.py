@@ -13,7 +13,7 @@ from inference.gaps import stretches
 from inference.observations import Observations
 from inference.solve.camera import Camera
 from inference.solve.evidence import Evidence, gather
-from inference.solve.expression import fit_expression
+from inference.solve.expression import FRAMES_AT_ONCE, fit_expression
 from inference.solve.identity import key_frames, mean_identity, refine_identity
 from inference.solve.likeness import with_likeness
 from inference.solve.motion import Motion
@@ -143,9 +143,12 @@ def _solve_each(
     evidence: Evidence, person: PersonPoints, prior: np.ndarray, rotation: np.ndarray
 ) -> tuple[Pose, np.ndarray]:
     """Pose and shape weights (T, 52) of every frame by itself."""
-    face = person.express(prior)
-    pose = fit_pose(evidence, face, initial_pose(evidence, face, rotation))
-    return fit_expression(evidence, person, prior, pose)
+    parts = []
+    for start in range(0, len(prior), FRAMES_AT_ONCE):
+        rows = slice(start, start + FRAMES_AT_ONCE)
+        face = person.express(prior[rows])
+        parts.append(fit_pose(evidence[rows], face, initial_pose(evidence[rows], face, rotation[rows])))
+    return fit_expression(evidence, person, prior, Pose.joined(parts))
 
 
 def _spread(rows: np.ndarray, found: np.ndarray) -> np.ndarray:

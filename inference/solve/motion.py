@@ -30,8 +30,8 @@ BLINK_HIDES = (0.3, 0.7)
 gaze: what the network then says is guesswork."""
 
 ANGLE_NOISE = Noise(np.deg2rad(0.05), np.deg2rad(1.0))
-POINT_NOISE = Noise(3e-4, 3e-3)
-LIE_NOISE = Noise(5e-5, 1.5e-3)
+POINT_NOISE = Noise(3e-4, 2e-3)
+LIE_NOISE = Noise(5e-5, 4e-4)
 """Of angles; of points in face sizes; of the whole face's lie in the picture, in face sizes and
 radians. Less is nothing that can be seen, more is motion."""
 
@@ -76,10 +76,7 @@ class Motion:
         seen = np.concatenate([np.arange(part.start, part.stop) for part in self.parts])
         weights = np.zeros((len(self._time), parts[0].weights.shape[1]))
         weights[seen] = np.concatenate([part.weights for part in parts])
-        pose = Pose(
-            np.concatenate([part.pose.rotation for part in parts]),
-            np.concatenate([part.pose.position for part in parts]),
-        )
+        pose = Pose.joined([part.pose for part in parts])
         channels = np.zeros((len(self._time), 6))
         channels[seen] = np.hstack(_channels_of(pose))
         channels = hold_between(channels, self.parts, self._time)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,14 @@ class Pose:
 
     def __getitem__(self, frames: slice | np.ndarray) -> Pose:
         return Pose(self.rotation[frames], self.position[frames])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Pose]) -> Pose:
+        """The poses of one stretch of frames after the other."""
+        return cls(
+            np.concatenate([part.rotation for part in parts]),
+            np.concatenate([part.position for part in parts]),
+        )
 
     def apply(self, points: np.ndarray) -> np.ndarray:
         """Head space (T, N, 3) to camera space."""

@@ -46,7 +46,7 @@ NOISE = (0.15, 0.6)
 claims. Those tell of errors that last, of which jitter is a part; below the first, what looks like
 motion is how the network's errors change as the face lies differently in the picture."""
 
-ROUNDS = 8
+ROUNDS = 6
 """Squeezes of the penalty."""
 
 STEPS = 1
@@ -280,14 +280,12 @@ def _joined(whole: Trajectory, part: Trajectory, first: int) -> Trajectory:
     shared = len(whole) - first
     share = (np.arange(shared) + 0.5) / shared
     before, after = whole[first:], part[:shared]
-    turn = Rotation.from_matrix(after.pose.rotation) * Rotation.from_matrix(before.pose.rotation).inv()
-    rotation = (Rotation.from_rotvec(share[:, None] * turn.as_rotvec())).as_matrix() @ before.pose.rotation
+    turn = Rotation.from_matrix(after.pose.rotation @ np.swapaxes(before.pose.rotation, 1, 2))
+    part_turn = Rotation.from_rotvec(share[:, None] * turn.as_rotvec()).as_matrix()
+    rotation = part_turn @ before.pose.rotation
     position = before.pose.position + share[:, None] * (after.pose.position - before.pose.position)
     weights = before.weights + share[:, None] * (after.weights - before.weights)
     return Trajectory(
-        Pose(
-            np.concatenate([whole.pose.rotation[:first], rotation, part.pose.rotation[shared:]]),
-            np.concatenate([whole.pose.position[:first], position, part.pose.position[shared:]]),
-        ),
+        Pose.joined([whole.pose[:first], Pose(rotation, position), part.pose[shared:]]),
         np.concatenate([whole.weights[:first], weights, part.weights[shared:]]),
     )

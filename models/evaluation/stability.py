@@ -22,6 +22,12 @@ GROUPS = {
     "blinks": ("eyeBlink",), "jaw": ("jawOpen",), "smile": ("mouthSmile",),
     "lips": ("mouth",), "brows": ("brow",),
 }  # fmt: skip
+# Where nothing but the head or the face moves: which of the figures of a still face tells how much
+# of that the take has for the other, and how it is said.
+LEAKS = {
+    "head": ("weights_rms", "a moving head: weights RMS {:.4f}"),
+    "face": ("head_rms_degrees", "a moving face: head {:.3f} deg"),
+}
 OPENINGS = ("eyes", "lips", "width")  # of expression_ratios, which are taken from points alone
 
 
@@ -250,15 +256,24 @@ def film_figures(films):
     held = [film for film in held if film.found.sum() > 3]
     if moving:
         figures |= moving_figures(moving)
+    for kind, (name, _) in LEAKS.items():
+        leaking = [still_figures(film.taken[film.found], film.shift[film.found])[name]
+                   for film in moving if film.kind == kind]  # fmt: skip
+        if leaking:
+            figures.setdefault("leak", {})[kind] = root_mean_square(leaking)
     if held:
         each = [still_figures(film.taken[film.found], film.shift[film.found]) for film in held]
         figures["held"] = {
-            name: float(np.sqrt(np.mean([one[name] ** 2 for one in each])))
+            name: root_mean_square([one[name] for one in each])
             for name in each[0] if name != "worst_shape"
         }  # fmt: skip
         worst = max(each, key=lambda one: one["worst_shape_rms"])
         figures["held"]["worst_shape"] = worst["worst_shape"]
     return figures
+
+
+def root_mean_square(values):
+    return float(np.sqrt(np.mean(np.square(values))))
 
 
 def film_table(figures):
@@ -290,6 +305,8 @@ def film_table(figures):
             f"({figures['head_degrees_but_for_offset']:.2f} but for a constant turn), "
             f"points {100 * figures['point_error']:.2f} % of the eye distance"
         )
+    for kind, value in figures.get("leak", {}).items():
+        lines.append(LEAKS[kind][1].format(value))
     if "held" in figures:
         lines.append(still_line("held faces", figures["held"]))
     return "\n".join(lines)

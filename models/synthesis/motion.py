@@ -8,7 +8,7 @@ human movement (Flash and Hogan 1985, "The coordination of arm movements").
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -17,7 +17,7 @@ from models.head import SHAPE_NAMES, look_weights
 
 from .people import BROW_ACTIONS, GAZE_LIMIT, act, add_shapes, possible, sample_activity, sides
 
-KINDS = ("speech", "expressions", "still")
+KINDS = ("speech", "expressions", "still", "face", "head")
 AHEAD = np.array([0.0, 0.0, 1.0])
 
 BLINKS_PER_MINUTE = (15.0, 22.0)
@@ -120,19 +120,24 @@ def perform(kind: str, count: int, frame_rate: float, rng: np.random.Generator,
             towards: np.ndarray = AHEAD) -> Performance:
     """A performance of `count` frames.
 
-    kind: one of KINDS; "still" holds one face. towards (3,): from the head to whom it talks with,
+    kind: one of KINDS; "still" holds one face, of "face" nothing but that and the lids moves, of
+    "head" nothing but the head. towards (3,): from the head to whom it talks with,
     as a rule the camera, in head space of the middle pose.
     """
     time = np.arange(count) / frame_rate
     duration = count / frame_rate
-    if kind == "still":
-        return _held_still(count, rng, towards)
-    if kind == "speech":
-        weights = speech(time, duration, rng)
-    elif kind == "expressions":
-        weights = expressions(time, duration, rng)
-    else:
+    if kind not in KINDS:
         raise ValueError(f"a performance is one of {', '.join(KINDS)}, not {kind}")
+    if kind in ("still", "face", "head"):
+        held = _held_still(count, rng, towards)
+        if kind == "head":
+            rotation, translation = head_motion(time, duration, rng, talking=True)
+            return replace(held, rotation=rotation, translation=translation)
+        if kind == "face":
+            weights = expressions(time, duration, rng)
+            return replace(held, weights=_with_lids(weights, blinks(time, duration, rng), held.gaze))
+        return held
+    weights = speech(time, duration, rng) if kind == "speech" else expressions(time, duration, rng)
     rotation, translation = head_motion(time, duration, rng, talking=kind == "speech")
     gaze = gaze_over_time(time, duration, rng, towards, rotation)
     return Performance(_with_lids(weights, blinks(time, duration, rng), gaze), gaze, rotation,

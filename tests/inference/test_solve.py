@@ -11,7 +11,9 @@ from inference.solve.evidence import gather
 from inference.solve.expression import EXPRESSION_SIGMA, fit_expression, frame_jacobian
 from inference.solve.identity import identity_jacobian, mean_identity
 from inference.solve.pose import Pose, fit_pose, initial_pose
-from inference.solve.prior import usual_rest, without_rest
+from inference.solve import trajectory
+from inference.solve.likeness import with_likeness
+from inference.solve.prior import LOOKS, usual_rest, without_rest
 from models.head import SHAPE_NAMES, load_head
 from tests.inference.synthetic import FACING, make_clip, without_face
 
@@ -286,6 +288,108 @@ def test_the_chosen_frame_is_neutral():
     assert chosen[30] < solve_clip(seen).weights[30, smile] - 0.1
     with pytest.raises(UsageError, match="Frame 30 "):
         solve_clip(seen, Settings(neutral=30))
+
+
+def test_long_clips_are_solved_in_parts_without_a_seam(monkeypatch):
+    clip = make_clip(frames=300, point_noise=0.5, weight_noise=0.02)
+    whole = solve_clip(clip.observations)
+    monkeypatch.setattr(trajectory, "FRAMES", 120)
+    monkeypatch.setattr(trajectory, "OVERLAP", 60)
+    parts = solve_clip(clip.observations)
+    assert turn_between(parts.pose.rotation, whole.pose.rotation).max() < 0.5
+    assert np.abs(parts.weights - whole.weights).mean() < 0.003
+    unrest = [np.abs(np.diff(p.weights, 2, axis=0)) for p in (parts, whole)]
+    assert unrest[0][58:242].max() < 1.2 * unrest[1].max()
+
+
+def test_what_is_within_the_noise_is_taken_for_still_and_what_is_not_is_followed():
+    """The multiresolution criterion: a slow smile whose every frame is within the noise."""
+    clip = make_clip(frames=120, still=True, point_noise=0.3, weight_noise=0.03)
+    smile = SHAPE_NAMES.index("mouthSmileRight")
+    slow = 0.3 * np.sin(np.pi * np.arange(120) / 119) ** 2
+    expression = clip.observations.expression.copy()
+    expression[:, smile] += slow
+    head = load_head()
+    weights = clip.weights.copy()
+    weights[:, smile] = slow
+    face = head.person(clip.identity).at(head.point_vertices).express(weights)
+    noise = np.random.default_rng(1).normal(0, 0.3, (120, len(head.point_vertices), 2))
+    points = (clip.camera.project(clip.pose.apply(face)) + noise).astype(np.float32)
+    solved = solve_clip(replace(clip.observations, expression=expression, points=points)).weights
+    track = solved[:, smile] - solved[:, smile].mean()
+    assert np.dot(track, slow) / np.dot(slow - slow.mean(), slow) > 0.85
+    still = np.delete(solved, smile, axis=1)
+    assert still.std(axis=0).max() < 0.02
+
+
+@pytest.mark.parametrize("moving", ["head", "face"])
+def test_neither_head_nor_face_moves_with_the_other(moving):
+    still, talking = (make_clip(frames=90, still=s) for s in (True, False))
+    weights = still.weights if moving == "head" else talking.weights
+    pose = talking.pose if moving == "head" else still.pose
+    seen = seen_as(still, weights, pose, noise=0.5)
+    performance = solve_clip(seen)
+    if moving == "head":
+        assert performance.weights.std(axis=0).max() < 0.03
+    else:
+        mean = Rotation.from_matrix(performance.pose.rotation).mean().as_matrix()
+        assert turn_between(performance.pose.rotation, mean).max() < 0.6
+        assert np.ptp(performance.pose.position[:, :2], axis=0).max() < 1e-3
+
+
+def seen_as(clip, weights, pose, noise):
+    """What is seen of the person of a clip with other weights (T, 52) and pose; noise in pixels."""
+    head = load_head()
+    rng = np.random.default_rng(2)
+    weights = weights.copy()
+    weights[:, LOOKS] = 0.0
+    face = head.person(clip.identity).at(head.point_vertices).express(weights)
+    points = clip.camera.project(pose.apply(face))
+    centre = (points[:, :68].min(axis=1) + points[:, :68].max(axis=1)) / 2
+    view = np.swapaxes(clip.camera.ray_rotation(centre), 1, 2) @ pose.rotation
+    seen = points + rng.normal(0, noise, points.shape)
+    said = weights + rng.normal(0, 0.03, weights.shape)
+    return replace(
+        clip.observations, points=seen.astype(np.float32), expression=said.astype(np.float32),
+        gaze=np.zeros((len(weights), 2, 2), np.float32), view_rotation=view.astype(np.float32),
+        view_centre=centre.astype(np.float32),
+        sigma=np.full(points.shape[:2], noise, np.float32),
+    )  # fmt: skip
+
+
+def test_a_cut_is_jumped_and_both_sides_are_smooth():
+    clip = make_clip(frames=80, still=True, point_noise=0.3, weight_noise=0.02)
+    shift = np.where(np.arange(80) < 40, 0.0, 120.0)[:, None, None]
+    points = (clip.observations.points + shift * [1.0, 0.0]).astype(np.float32)
+    centre = clip.observations.view_centre + shift[:, 0].astype(np.float32) * np.float32([1, 0])
+    jump = replace(clip.observations, points=points, view_centre=centre)
+    cut = replace(jump, shot=np.repeat([0, 1], 40).astype(np.int32))
+    across = solve_clip(cut).pose.position[:, 0]
+    assert np.ptp(across[:40]) < 1e-3 and np.ptp(across[40:]) < 1e-3
+    assert across[40] - across[39] > 0.05
+
+
+def test_the_clips_own_points_are_no_expression():
+    """Points that lie elsewhere throughout are how the face is, and expression is read from there."""
+    clip = make_clip(frames=90, point_noise=0.3)
+    offset = np.random.default_rng(4).normal(0, 2.0, clip.observations.points.shape[1:])
+    seen = replace(clip.observations, points=clip.observations.points + offset.astype(np.float32))
+    error = np.abs(solve_clip(seen).weights - clip.weights).mean()
+    person = with_likeness_error(seen, clip)
+    assert error < 0.03 and person < 0.6
+
+
+def with_likeness_error(seen, clip):
+    """What is left of the residual of the points, over what there is without likeness."""
+    evidence = gather(seen, clip.camera)
+    person = evidence.person(clip.identity)
+    closer = with_likeness(evidence, person, clip.weights, clip.pose)
+
+    def residual(points):
+        in_camera = clip.pose.apply(points.express(clip.weights))
+        return np.abs(evidence.pixels - clip.camera.project(in_camera)).mean()
+
+    return residual(closer) / residual(person)
 
 
 def test_shake_is_followed_while_the_face_is_still():

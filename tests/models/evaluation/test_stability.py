@@ -134,6 +134,22 @@ def test_frames_without_a_face_are_left_out():
     assert figures["held"]["weights_rms"] == 0
 
 
+def test_what_leaks_from_the_head_into_the_face_and_back():
+    rng = np.random.default_rng(0)
+    head, face = track("head"), track("face")
+    weights = head.weights + rng.normal(0, 0.02, head.weights.shape)
+    turn = Rotation.from_rotvec(np.deg2rad(2) * np.sin(np.arange(COUNT))[:, None] * [0, 1, 0])
+    films = [
+        measured(head, replace(head, weights=weights), "head"),
+        measured(face, replace(face, rotation=face.rotation @ turn.as_matrix()), "face"),
+    ]
+    leak = film_figures(films)["leak"]
+    assert leak["head"] == pytest.approx(0.02, rel=0.05)
+    assert leak["face"] == pytest.approx(2 / np.sqrt(2), rel=0.05)
+    clean = film_figures([measured(head, head, "head"), measured(face, face, "face")])["leak"]
+    assert clean["head"] == 0 and clean["face"] < 1e-6
+
+
 def take_of(true, names):
     """Arrays of a take of a track, its shapes in the order of names."""
     order = [SHAPE_NAMES.index(name) for name in names]

@@ -30,7 +30,7 @@ def test_a_performance_is_possible_and_does_not_depend_on_the_frame_rate(kind):
     assert weights.min() >= 0 and weights.max() <= 1
     assert (weights[:, SHAPE["mouthClose"]] <= weights[:, SHAPE["jawOpen"]] + 1e-6).all()
     np.testing.assert_array_equal(weights[:, LOOKS], look_weights(slow.gaze)[:, LOOKS])
-    assert np.linalg.norm(np.diff(weights, axis=0)) > 0.5 or kind == "still"
+    assert np.linalg.norm(np.diff(weights, axis=0)) > 0.5 or kind in ("still", "head")
     assert perform(kind, 90, 30, np.random.default_rng(6)).weights.tolist() != weights.tolist()
 
 
@@ -41,8 +41,16 @@ def test_still_is_still():
     assert held.weights.any()
 
 
+def test_of_a_face_or_a_head_nothing_else_moves():
+    face, head = (perform(kind, 90, 30, np.random.default_rng(1)) for kind in ("face", "head"))
+    for values in (face.rotation, face.translation, face.gaze, head.weights, head.gaze):
+        assert (values == values[0]).all()
+    assert np.ptp(face.weights, axis=0).max() > 0.3
+    assert np.ptp(head.translation, axis=0).max() > 0.002
+
+
 def test_unknown_kind():
-    with pytest.raises(ValueError, match="speech, expressions, still"):
+    with pytest.raises(ValueError, match="speech, expressions, still, face, head"):
         perform("dance", 3, 30, np.random.default_rng(0))
 
 
