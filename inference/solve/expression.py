@@ -13,6 +13,7 @@ from inference.solve.pose import (
     pose_jacobian,
     solve_normal_equations,
 )
+from inference.solve.sparsity import add_cost
 from models.head import CORRECTIVE_NAMES, SHAPE_NAMES, PersonPoints, corrective_slopes, factors
 
 EXPRESSION_SIGMA = 0.12
@@ -45,8 +46,9 @@ def fit_expression(
 ) -> tuple[Pose, np.ndarray]:
     """Poses and shape weights (T, 52) in [0, 1] of a clip.
 
-    Minimises, frame by frame, the weighted squared distance of the points plus the squared
-    distance of the weights from the network's, in standard deviations.
+    Minimises, frame by frame, half the weighted squared distance of the points plus half the
+    squared distance of the weights from the network's, in standard deviations, plus their
+    :func:`inference.solve.sparsity.cost`.
 
     Args:
         evidence: T frames.
@@ -95,6 +97,7 @@ def frame_equations(
     shapes = np.arange(POSE_UNKNOWNS, left.shape[-1])
     left[:, shapes, shapes] += curvature
     right[:, POSE_UNKNOWNS:] += curvature * (prior - weights)
+    add_cost(left[:, POSE_UNKNOWNS:, POSE_UNKNOWNS:], right[:, POSE_UNKNOWNS:], weights)
     return left, right
 
 
