@@ -7,11 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FOCAL_PER_LONGER_SIDE = 1.2
-"""Focal length over the picture's longer side where nobody knows it: 45 degrees across, between a
-phone's main camera (65) and a lens for portraits (30)."""
-
-
 @dataclass(frozen=True)
 class Camera:
     """A pinhole without distortion.
@@ -25,10 +20,9 @@ class Camera:
     principal: np.ndarray
 
     @classmethod
-    def of_picture(cls, width: int, height: int) -> Camera:
-        """The camera assumed for a picture of unknown origin."""
-        principal = np.array([(width - 1) / 2, (height - 1) / 2])
-        return cls(FOCAL_PER_LONGER_SIDE * max(width, height), principal)
+    def of_picture(cls, width: int, height: int, focal: float) -> Camera:
+        """With the axis through the middle; focal length over the picture's longer side."""
+        return cls(focal * max(width, height), np.array([(width - 1) / 2, (height - 1) / 2]))
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Camera space (..., 3) to frame pixels (..., 2)."""

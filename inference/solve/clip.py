@@ -12,20 +12,17 @@ from inference.face import IBUG_POINTS
 from inference.gaps import stretches
 from inference.observations import Observations
 from inference.solve.camera import Camera
-from inference.solve.evidence import Evidence, gather
-from inference.solve.expression import FRAMES_AT_ONCE, fit_expression
-from inference.solve.identity import key_frames, mean_identity, refine_identity
+from inference.solve.evidence import gather, head_rotation
+from inference.solve.expression import fit_expression, solve_each
+from inference.solve.identity import key_frames, mean_identity, solve_identity
+from inference.solve.lens import solve_camera
 from inference.solve.likeness import with_likeness
 from inference.solve.motion import Motion
 from inference.solve.performance import Performance
-from inference.solve.pose import Pose, fit_pose, initial_pose
 from inference.solve.prior import LOOKS, expression_prior
 from inference.solve.settings import Quality, Settings
 from inference.solve.trajectory import FrameEvidence, Trajectory, smooth_trajectory
-from models.head import PersonPoints, look_weights
-
-IDENTITY_ROUNDS = 2
-"""How often identity and key frames take turns; a third changes no point by 0.1 mm."""
+from models.head import look_weights
 
 LIKENESS_SECONDS = 1.0
 """Length from which on a clip tells what of a point's place is the person's and what expression."""
@@ -39,7 +36,7 @@ def solve_clip(
     Args:
         observations: T frames, at least one of which shows a face.
         settings: what a person chose.
-        camera: the lens; assumed from the picture's size unless given.
+        camera: the lens; found from the clip unless given.
 
     Raises:
         NoFaceError: no frame shows a face.
@@ -48,8 +45,9 @@ def solve_clip(
     found = observations.found
     if not found.any():
         raise NoFaceError("No face was found in any frame.")
-    camera = camera or Camera.of_picture(observations.width, observations.height)
-    frames, identity, start = solve_frames(observations, camera, settings.neutral)
+    prior = expression_prior(observations, settings.neutral)
+    camera = camera or solve_camera(observations, prior)
+    frames, identity, start = solve_frames(observations, camera, prior)
     motion = Motion(observations, settings)
     gaze = motion.gaze(start.weights)
     if settings.quality is Quality.LIVE:
@@ -74,21 +72,20 @@ def solve_clip(
 
 
 def solve_frames(
-    observations: Observations, camera: Camera, neutral: int | None
+    observations: Observations, camera: Camera, prior: np.ndarray
 ) -> tuple[FrameEvidence, np.ndarray, Trajectory]:
-    """One identity (60,), and the S frames that show a face, each solved for itself."""
+    """One identity (60,), and the S frames that show a face, each solved for itself.
+
+    prior: (S, 52) shape weights by the network.
+    """
     found = observations.found
-    evidence = gather(observations, camera)
-    prior = expression_prior(observations, neutral)
+    evidence, rotation = gather(observations, camera), head_rotation(observations, camera)
     confidence = observations.confidence[found].astype(np.float64)
-    rotation = camera.ray_rotation(observations.view_centre[found]) @ observations.view_rotation[
-        found
-    ].astype(np.float64)
-    identity = solve_identity(
-        evidence, observations.identity[found], confidence, prior, rotation
-    )
+    keys = key_frames(confidence)
+    network_identity = mean_identity(observations.identity[found], confidence)
+    identity = solve_identity(evidence[keys], network_identity, prior[keys], rotation[keys])
     person = evidence.person(identity)
-    pose, weights = _solve_each(evidence, person, prior, rotation)
+    pose, weights = solve_each(evidence, person, prior, rotation)
     time = observations.time[found]
     if time[-1] - time[0] >= LIKENESS_SECONDS:
         person = with_likeness(evidence, person, weights, pose)
@@ -114,41 +111,6 @@ def solve_stretches(
             )
         )
     return motion.filled(parts)
-
-
-def solve_identity(
-    evidence: Evidence,
-    identities: np.ndarray,
-    confidence: np.ndarray,
-    prior: np.ndarray,
-    rotation: np.ndarray,
-) -> np.ndarray:
-    """(60,): the network's identities (T, 60) averaged, then refined by the points of key frames.
-
-    ``confidence`` (T,), the network's shape weights ``prior`` (T, 52) and head-to-camera
-    ``rotation`` (T, 3, 3) belong to the frames of ``evidence``.
-    """
-    network_identity = identity = mean_identity(identities, confidence)
-    keys = key_frames(confidence)
-    for _ in range(IDENTITY_ROUNDS):
-        person = evidence.person(identity)
-        pose, weights = _solve_each(evidence[keys], person, prior[keys], rotation[keys])
-        identity = refine_identity(
-            evidence[keys], identity, network_identity, weights, prior[keys], pose
-        )
-    return identity
-
-
-def _solve_each(
-    evidence: Evidence, person: PersonPoints, prior: np.ndarray, rotation: np.ndarray
-) -> tuple[Pose, np.ndarray]:
-    """Pose and shape weights (T, 52) of every frame by itself."""
-    parts = []
-    for start in range(0, len(prior), FRAMES_AT_ONCE):
-        rows = slice(start, start + FRAMES_AT_ONCE)
-        face = person.express(prior[rows])
-        parts.append(fit_pose(evidence[rows], face, initial_pose(evidence[rows], face, rotation[rows])))
-    return fit_expression(evidence, person, prior, Pose.joined(parts))
 
 
 def _spread(rows: np.ndarray, found: np.ndarray) -> np.ndarray:

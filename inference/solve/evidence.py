@@ -62,10 +62,25 @@ class Evidence:
         Residuals are measured against the frame's own level of error where that is above what
         sigma says, so that a face that fits badly throughout still has its outliers sorted out.
         """
-        normalised = np.linalg.norm(residual, axis=-1) / self.sigma
+        normalised = self._normalised(residual)
         level = np.maximum(1.0, np.median(normalised, axis=1, keepdims=True))
         robust = 1.0 / (1.0 + (normalised / (ROBUST_SCALE * level)) ** 2)
         return robust / (CORRELATED_POINTS * (level * self.sigma) ** 2)
+
+    def cost(self, residual: np.ndarray) -> np.ndarray:
+        """(T,) what residuals (T, N, 2) in pixels cost: Cauchy's, the same level for all frames."""
+        relative = self._normalised(residual) / ROBUST_SCALE
+        each = 0.5 * ROBUST_SCALE**2 * np.log1p(relative**2)
+        return each.sum(axis=1) / CORRELATED_POINTS
+
+    def _normalised(self, residual: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(residual, axis=-1) / self.sigma
+
+
+def head_rotation(observations: Observations, camera: Camera) -> np.ndarray:
+    """(S, 3, 3) float64 head to camera by the network, of the S frames that show the face."""
+    ray = camera.ray_rotation(observations.view_centre[observations.found])
+    return ray @ observations.view_rotation[observations.found].astype(np.float64)
 
 
 def gather(observations: Observations, camera: Camera, head: Head | None = None) -> Evidence:

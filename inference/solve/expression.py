@@ -9,6 +9,8 @@ from inference.solve.evidence import Evidence
 from inference.solve.pose import (
     POSE_UNKNOWNS,
     Pose,
+    fit_pose,
+    initial_pose,
     normal_equations,
     pose_jacobian,
     solve_normal_equations,
@@ -68,6 +70,22 @@ def fit_expression(
         )
         rotation[part], position[part] = fitted.rotation, fitted.position
     return Pose(rotation, position), weights
+
+
+def solve_each(
+    evidence: Evidence, person: PersonPoints, prior: np.ndarray, rotation: np.ndarray
+) -> tuple[Pose, np.ndarray]:
+    """Pose and shape weights (T, 52) of every frame by itself.
+
+    As :func:`fit_expression`, but for the pose, of which only the rotation (T, 3, 3) from head to
+    camera is roughly known.
+    """
+    parts = []
+    for start in range(0, len(prior), FRAMES_AT_ONCE):
+        rows = slice(start, start + FRAMES_AT_ONCE)
+        seen, face = evidence[rows], person.express(prior[rows])
+        parts.append(fit_pose(seen, face, initial_pose(seen, face, rotation[rows])))
+    return fit_expression(evidence, person, prior, Pose.joined(parts))
 
 
 def _fit_frames(

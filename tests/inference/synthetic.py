@@ -15,6 +15,8 @@ from inference.solve.pose import Pose
 from models.head import SHAPE_NAMES, load_head, look_weights
 
 WIDTH, HEIGHT, RATE = 640, 480, 30.0
+FOCAL = 1.2
+"""Over the width: a camera between a phone's and one for portraits."""
 FACING = np.diag([1.0, -1.0, -1.0])
 """Head to camera of an upright face that looks into the lens."""
 
@@ -45,7 +47,7 @@ def make_clip(
     """
     rng = np.random.default_rng(seed)
     head = load_head()
-    camera = Camera.of_picture(WIDTH, HEIGHT)
+    camera = Camera.of_picture(WIDTH, HEIGHT, FOCAL)
     time = np.arange(frames) / RATE
     motion = np.zeros(frames) if still else np.sin(2 * np.pi * time)
     identity = rng.normal(0, 0.8, 60)
