@@ -34,6 +34,9 @@ from inference.solve import Quality, Settings
 
 STRONGEST_SMOOTHING = 10.0
 
+SHORTEST_LENS, LONGEST_LENS = 8.0, 2000.0
+"""Millimetres: beyond, nobody films faces."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
@@ -130,6 +133,12 @@ def _add_solve(commands: argparse._SubParsersAction) -> None:
     )
     command.add_argument("take", type=Path)
     command.add_argument("-o", "--output", type=Path, required=True, help="the take to write")
+    command.add_argument(
+        "--frames",
+        type=_frame_range,
+        metavar="A:B",
+        help="only frames A up to, not including, B of the footage; all that the take has else",
+    )
     _add_settings(command)
     command.set_defaults(run=run_solve)
 
@@ -156,6 +165,12 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
         type=int,
         metavar="FRAME",
         help="a frame in which the face is at rest; found from the clip unless given",
+    )
+    command.add_argument(
+        "--lens",
+        type=_millimetres,
+        metavar="MM",
+        help="focal length as of a 35 mm camera; found from the clip unless given",
     )
 
 
@@ -275,6 +290,18 @@ def _strength(text: str) -> float:
     return strength
 
 
+def _millimetres(text: str) -> float:
+    try:
+        length = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
+    if not SHORTEST_LENS <= length <= LONGEST_LENS:
+        raise argparse.ArgumentTypeError(
+            f"a lens has {SHORTEST_LENS:g} to {LONGEST_LENS:g} mm, not {text}"
+        )
+    return length
+
+
 def _place(text: str) -> np.ndarray:
     try:
         x, y = (float(part) for part in text.split(","))
@@ -305,13 +332,15 @@ def run_capture(options: argparse.Namespace, events: Events) -> None:
 
 def run_solve(options: argparse.Namespace, events: Events) -> None:
     check_writable(options.output)
-    performance = solve_again(options.take, options.output, settings_of(options))
+    performance = solve_again(
+        options.take, options.output, settings_of(options), options.frames
+    )
     events.result(f"{options.output}: {len(performance.time)} frames")
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
     """The solve's settings on a command line."""
-    return Settings(options.quality, options.smoothing, options.neutral)
+    return Settings(options.quality, options.smoothing, options.neutral, options.lens)
 
 
 def run_landmarks(options: argparse.Namespace, events: Events) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -83,17 +83,12 @@ def to_and_fro(observations: Observations, length: int) -> Observations:
     place = np.arange(length) % (2 * count)
     place = np.minimum(place, 2 * count - 1 - place)
     step = float(np.median(np.diff(observations.time)))
-    rows = {
-        field.name: getattr(observations, field.name)[place]
-        for field in fields(observations)
-        if field.name not in ("width", "height")
-    }
-    rows |= {
-        "time": np.arange(length) * step,
-        "frame": np.arange(length, dtype=np.int32),
-        "shot": np.zeros(length, np.int32),
-    }
-    return replace(observations, **rows)
+    return replace(
+        observations[place],
+        time=np.arange(length) * step,
+        frame=np.arange(length, dtype=np.int32),
+        shot=np.zeros(length, np.int32),
+    )
 
 
 def peak_memory() -> float | None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from inference.errors import NoFaceError, TakeError
+from inference.errors import NoFaceError, TakeError, UsageError
 from inference.events import Events
-from inference.footage import Footage
+from inference.footage import Footage, FrameRange
 from inference.network import Network
 from inference.observations import Observations
 from inference.output import whole_file
-from inference.solve import Performance, Settings, solve_clip
+from inference.solve import Camera, Performance, Settings, solve_clip
 from inference.take import Origin, origin_of, read_take, write_take
 from inference.track import observe
 
@@ -100,8 +100,13 @@ def capture_to_take(
     return captured
 
 
-def solve_again(take: Path, output: Path, settings: Settings) -> Performance:
+def solve_again(
+    take: Path, output: Path, settings: Settings, frames: FrameRange | None = None
+) -> Performance:
     """Solve a take's stored observations with other settings into another take.
+
+    What the settings do not touch is kept: the camera, unless a lens is given, and the identity,
+    unless another frame is to be neutral. ``frames`` of the footage, all unless given.
 
     Raises:
         TakeError: the take cannot be read, or holds no observations.
@@ -113,15 +118,29 @@ def solve_again(take: Path, output: Path, settings: Settings) -> Performance:
         observations = Observations.from_arrays(arrays)
     except KeyError as error:
         raise TakeError(f"{take} does not hold what was seen; capture the footage again.") from error
-    performance = solve_clip(observations, settings)
+    camera = identity = None
+    if settings.lens is None:
+        camera = Camera(float(arrays["focal"]), arrays["principal"].astype(np.float64))
+        if header["settings"].get("neutral") == settings.neutral:
+            identity = arrays["identity"].astype(np.float64)
+    changed = solve_settings(settings)
+    if frames is not None:
+        observations = observations[within(frames, observations.frame)]
+        changed["frames"] = [frames.first, frames.stop]
+    performance = solve_clip(observations, settings, camera, identity)
     origin = origin_of(header)
     write_take(
-        output,
-        performance,
-        replace(origin, settings=origin.settings | solve_settings(settings)),
-        observations,
+        output, performance, replace(origin, settings=origin.settings | changed), observations
     )
     return performance
+
+
+def within(frames: FrameRange, index: np.ndarray) -> np.ndarray:
+    """(T,) bool, which frames of these indices (T,) a range holds. Raises UsageError if none."""
+    inside = (index >= frames.first) & (index < (frames.stop or index[-1] + 1))
+    if not inside.any():
+        raise UsageError(f"The take holds frames {index[0]} to {index[-1]}, none of that range.")
+    return inside
 
 
 def solve_settings(settings: Settings) -> dict[str, object]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -55,6 +55,15 @@ class Observations:
 
     def __len__(self) -> int:
         return len(self.time)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> Observations:
+        """Some of the frames."""
+        own = {
+            field.name: getattr(self, field.name)[rows]
+            for field in fields(self)
+            if field.name not in ("width", "height")
+        }
+        return replace(self, **own)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """What a file keeps so that the clip can be solved again without the footage."""

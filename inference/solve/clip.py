@@ -24,19 +24,26 @@ from inference.solve.settings import Quality, Settings
 from inference.solve.trajectory import FrameEvidence, Trajectory, smooth_trajectory
 from models.head import look_weights
 
+FULL_FRAME = 36.0
+"""Millimetres: the longer side of a 35 mm camera's picture, in whose focal lengths people think."""
+
 LIKENESS_SECONDS = 1.0
 """Length from which on a clip tells what of a point's place is the person's and what expression."""
 
 
 def solve_clip(
-    observations: Observations, settings: Settings = Settings(), camera: Camera | None = None
+    observations: Observations,
+    settings: Settings = Settings(),
+    camera: Camera | None = None,
+    identity: np.ndarray | None = None,
 ) -> Performance:
     """Solve a clip: one identity, and pose, expression and gaze of every frame.
 
     Args:
         observations: T frames, at least one of which shows a face.
         settings: what a person chose.
-        camera: the lens; found from the clip unless given.
+        camera: the lens; that of the settings, or else found from the clip, unless given.
+        identity: (60,) who it is; found from the clip unless given.
 
     Raises:
         NoFaceError: no frame shows a face.
@@ -46,8 +53,8 @@ def solve_clip(
     if not found.any():
         raise NoFaceError("No face was found in any frame.")
     prior = expression_prior(observations, settings.neutral)
-    camera = camera or solve_camera(observations, prior)
-    frames, identity, start = solve_frames(observations, camera, prior)
+    camera = camera or chosen_camera(observations, settings) or solve_camera(observations, prior)
+    frames, identity, start = solve_frames(observations, camera, prior, identity)
     motion = Motion(observations, settings)
     gaze = motion.gaze(start.weights)
     if settings.quality is Quality.LIVE:
@@ -71,19 +78,31 @@ def solve_clip(
     )
 
 
+def chosen_camera(observations: Observations, settings: Settings) -> Camera | None:
+    """The camera with the lens that the settings name, if they do."""
+    if settings.lens is None:
+        return None
+    focal = settings.lens / FULL_FRAME
+    return Camera.of_picture(observations.width, observations.height, focal)
+
+
 def solve_frames(
-    observations: Observations, camera: Camera, prior: np.ndarray
+    observations: Observations,
+    camera: Camera,
+    prior: np.ndarray,
+    identity: np.ndarray | None = None,
 ) -> tuple[FrameEvidence, np.ndarray, Trajectory]:
     """One identity (60,), and the S frames that show a face, each solved for itself.
 
-    prior: (S, 52) shape weights by the network.
+    prior: (S, 52) shape weights by the network; identity: as it is, if it is known.
     """
     found = observations.found
     evidence, rotation = gather(observations, camera), head_rotation(observations, camera)
     confidence = observations.confidence[found].astype(np.float64)
-    keys = key_frames(confidence)
-    network_identity = mean_identity(observations.identity[found], confidence)
-    identity = solve_identity(evidence[keys], network_identity, prior[keys], rotation[keys])
+    if identity is None:
+        keys = key_frames(confidence)
+        network_identity = mean_identity(observations.identity[found], confidence)
+        identity = solve_identity(evidence[keys], network_identity, prior[keys], rotation[keys])
     person = evidence.person(identity)
     pose, weights = solve_each(evidence, person, prior, rotation)
     time = observations.time[found]

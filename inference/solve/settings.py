@@ -23,8 +23,10 @@ class Settings:
         smoothing: strength, 1 for what suits most clips, 0 for none; scales both how much is taken
             for noise and how long a still face is averaged. Live quality has its own.
         neutral: footage frame in which the face is at rest; found from the clip unless given.
+        lens: focal length, millimetres of a 35 mm camera; found from the clip unless given.
     """
 
     quality: Quality = Quality.TAKE
     smoothing: float = 1.0
     neutral: int | None = None
+    lens: float | None = None

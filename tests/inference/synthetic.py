@@ -40,14 +40,16 @@ def make_clip(
     identity_noise: float = 0.0,
     still: bool = False,
     seed: int = 0,
+    focal: float = FOCAL,
 ) -> Clip:
     """A person who nods, talks and blinks (or keeps still) before the lens.
 
     Noise: of points in pixels, of the network's weights, of its identity (one error for the clip).
+    focal: length over the picture's width.
     """
     rng = np.random.default_rng(seed)
     head = load_head()
-    camera = Camera.of_picture(WIDTH, HEIGHT, FOCAL)
+    camera = Camera.of_picture(WIDTH, HEIGHT, focal)
     time = np.arange(frames) / RATE
     motion = np.zeros(frames) if still else np.sin(2 * np.pi * time)
     identity = rng.normal(0, 0.8, 60)
@@ -57,7 +59,8 @@ def make_clip(
     turn = Rotation.from_euler("yxz", np.column_stack([25 * motion, 8 * motion, 10 * motion]),
                                degrees=True)  # fmt: skip
     rotation = FACING @ turn.as_matrix()
-    position = np.column_stack([0.05 * motion, -0.02 * motion, 0.6 + 0.03 * motion])
+    distance = 0.5 * focal  # the face fills the same part of the picture
+    position = np.column_stack([0.05 * motion, -0.02 * motion, distance + 0.03 * motion])
     pose = Pose(rotation, position)
     vertices = head.person(identity).at(head.point_vertices).express(weights)
     points = camera.project(pose.apply(vertices))

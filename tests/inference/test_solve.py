@@ -369,6 +369,13 @@ def test_a_cut_is_jumped_and_both_sides_are_smooth():
     assert across[40] - across[39] > 0.05
 
 
+@pytest.mark.parametrize("focal", [0.9, 1.2, 3.0])
+def test_the_lens_is_found(focal):
+    clip = make_clip(frames=60, point_noise=0.5, weight_noise=0.03, focal=focal)
+    found = solve_clip(clip.observations).camera.focal / clip.camera.focal
+    assert 0.75 < found < 1.35
+
+
 def test_the_clips_own_points_are_no_expression():
     """Points that lie elsewhere throughout are how the face is, and expression is read from there."""
     clip = make_clip(frames=90, point_noise=0.3)

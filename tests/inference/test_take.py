@@ -160,3 +160,29 @@ def test_places_that_cannot_be_written(tmp_path):
     with pytest.raises(OutputError, match="is a folder"):
         check_writable(tmp_path)
     check_writable(Path(tmp_path / "new.npz"))
+
+
+def test_a_range_of_a_take_is_solved_with_the_camera_and_person_that_it_has(tmp_path, capsys):
+    clip = make_clip(frames=60, point_noise=0.5)
+    take, part = tmp_path / "take.mien.npz", tmp_path / "part.mien.npz"
+    write_take(take, solve_clip(clip.observations), origin_of(take), clip.observations)
+    assert program.main(["solve", str(take), "-o", str(part), "--frames", "20:50"]) == 0
+    (_, whole), (header, some) = read_take(take), read_take(part)
+    assert np.array_equal(some["frame"], np.arange(20, 50)) and header["settings"]["frames"] == [20, 50]
+    assert some["focal"] == whole["focal"] and np.array_equal(some["identity"], whole["identity"])
+    assert np.array_equal(some["seen_frame"], some["frame"])
+    assert program.main(["solve", str(take), "-o", str(part), "--frames", "60:90"]) == 2
+    assert "frames 0 to 59" in capsys.readouterr().err
+
+
+def test_a_lens_that_is_given_is_taken(tmp_path, capsys):
+    clip = make_clip(frames=20, point_noise=0.5)
+    take, other = tmp_path / "take.mien.npz", tmp_path / "other.mien.npz"
+    write_take(take, solve_clip(clip.observations), origin_of(take), clip.observations)
+    assert program.main(["solve", str(take), "-o", str(other), "--lens", "85"]) == 0
+    header, arrays = read_take(other)
+    assert np.isclose(arrays["focal"], 85 / 36 * clip.observations.width)
+    assert header["settings"]["lens"] == 85
+    with pytest.raises(SystemExit):
+        program.main(["solve", str(take), "-o", str(other), "--lens", "1"])
+    assert "8 to 2000 mm" in capsys.readouterr().err
