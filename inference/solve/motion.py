@@ -23,6 +23,13 @@ from models.head import SHAPE_NAMES
 
 Fill = Callable[[np.ndarray, list[Stretch], np.ndarray], np.ndarray]
 
+FEATURES = [
+    np.r_[0:17], np.r_[17:22], np.r_[22:27], np.r_[27:36], np.r_[36:42], np.r_[42:48],
+    np.r_[48:55, 60:65], np.r_[55:60, 65:68],
+]  # fmt: skip
+"""Of the 68 points, those that move together and share one judgement of what is motion: jaw, brows,
+nose, eyes, upper and lower lip."""
+
 BLINKS = np.array([SHAPE_NAMES.index("eyeBlinkLeft"), SHAPE_NAMES.index("eyeBlinkRight")])
 
 BLINK_HIDES = (0.3, 0.7)
@@ -114,9 +121,10 @@ class Motion:
         inner = (seen - middle[:, None]) / zoom[:, None] / size
         x, y, size_log, roll = self._held(lie, LIE_NOISE, PLACE_FILTER).T
         smoothed = np.empty((len(flat), flat.shape[1]), complex)
-        for point in range(flat.shape[1]):
-            pair = np.column_stack([inner[:, point].real, inner[:, point].imag])
-            smoothed[:, point] = self._held(pair, POINT_NOISE, POINT_FILTER) @ [1.0, 1.0j]
+        for feature in FEATURES:
+            both = np.hstack([inner[:, feature].real, inner[:, feature].imag])
+            x_part, y_part = np.hsplit(self._held(both, POINT_NOISE, POINT_FILTER), 2)
+            smoothed[:, feature] = x_part + 1j * y_part
         smoothed = size * (smoothed * np.exp(size_log + 1j * roll)[:, None] + (x + 1j * y)[:, None])
         points = np.stack([smoothed.real, smoothed.imag], axis=-1)
         points[~self._found] = np.nan
