@@ -14,10 +14,9 @@ from models.reconstruction.crop import Crops, face_crops
 from models.synthesis.camera import damage
 from models.synthesis.occluders import occlude
 from models.synthesis.pool import SOURCE_BACKGROUND
-from models.synthesis.sequence_camera import sample_noise, with_sensor_noise
 
 from .config import TrainingConfig
-from .jitter import anywhere, jitter, next_frame
+from .jitter import anywhere, jitter
 from .labels import Labels, MirrorTables
 from .pool import GrowingPool
 
@@ -33,20 +32,16 @@ LABEL_FIELDS = (
 @dataclass(frozen=True)
 class Drawn:
     """N pool samples: images, list of (192,192,3) uint8; labels; segmentation (N,96,96) uint8;
-    background (N,) bool: a picture without a face; elder (N,): the row of which a row is the next
-    frame, its own where it is none."""
+    background (N,) bool: a picture without a face."""
 
     images: list
     labels: Labels
     segmentation: np.ndarray
     background: np.ndarray
-    elder: np.ndarray
 
     @classmethod
-    def of(cls, picks, again=0):
-        """From (chunk, index) pairs; so many of the first come again at the end, as next frames."""
-        elder = np.concatenate([np.arange(len(picks)), np.arange(again)])
-        picks = [*picks, *picks[:again]]
+    def of(cls, picks):
+        """From (chunk, index) pairs."""
         labels = {
             name: np.stack([getattr(chunk, name)[index] for chunk, index in picks])
             for name in LABEL_FIELDS
@@ -56,7 +51,6 @@ class Drawn:
             Labels(**{k: v.astype(np.float32) for k, v in labels.items()}),
             np.stack([chunk.segmentation[index] for chunk, index in picks]),
             np.array([chunk.source[index] == SOURCE_BACKGROUND for chunk, index in picks]),
-            elder,
         )
 
     @property
@@ -70,51 +64,38 @@ def training_batch(drawn, tables, rng, occluders=True, camera=True):
 
     occluders, camera: as in TrainingConfig.
     """
-    count, elder = len(drawn.images), drawn.elder
-    is_next = elder != np.arange(count)
-    in_pairs = is_next | np.isin(np.arange(count), elder[is_next])
-    flip = (rng.random(count) < 0.5)[elder]
+    count = len(drawn.images)
+    flip = rng.random(count) < 0.5
     labels = drawn.labels.mirrored(flip, tables, drawn.width)
     crops, miss = training_crops(drawn, labels, rng)
     labels = labels.in_crops(crops, drawn.width)
-    repeat_border = (rng.random(count) < STRETCHED_BORDER)[elder]
-    images, segmentation = cut(drawn, crops, flip, repeat_border)
+    images, segmentation = cut(drawn, crops, flip, rng)
     seen = labels.visible
-    seeds = rng.integers(np.iinfo(np.int64).max, size=count)[elder]
     for row in range(count):
-        # What happens to a picture happens to the next frame as well, but for the noise.
-        fate = np.random.default_rng(seeds[row])
         if occluders and not (miss[row] or drawn.background[row]):
-            donor = drawn.images[(elder[row] + 1) % count]
+            donor = drawn.images[(row + 1) % count]
             points = pixels(labels.points[row])
-            occluded = occlude(images[row], points, fate, donor)
+            occluded = occlude(images[row], points, rng, donor)
             occluded.paint_classes(segmentation[row])
             seen[row][occluded.covered] = 0
             images[row] = occluded.image
-        if camera and in_pairs[row]:
-            images[row] = with_sensor_noise(images[row], sample_noise(fate), rng)
         if camera:
-            images[row] = damage(images[row], fate)
-    return assemble(images, labels, segmentation, miss | drawn.background, elder)
+            images[row] = damage(images[row], rng)
+    return assemble(images, labels, segmentation, miss | drawn.background)
 
 
 def clean_batch(drawn):
     """The same without any chance, for validation: well-placed crops of clean pictures."""
     crops, background = face_or_whole_crops(drawn, drawn.labels), drawn.background
-    everywhere = np.ones(len(background), bool)
-    images, segmentation = cut(drawn, crops, ~everywhere, everywhere)
-    labels = drawn.labels.in_crops(crops, drawn.width)
-    return assemble(images, labels, segmentation, background, drawn.elder)
+    images, segmentation = cut(drawn, crops, np.zeros(len(background), bool), None)
+    return assemble(images, drawn.labels.in_crops(crops, drawn.width), segmentation, background)
 
 
 def training_crops(drawn, labels, rng):
     """Jittered crops of the faces, any crops of the backgrounds; (N,) bool: misses."""
     jittered = jitter(face_or_whole_crops(drawn, labels), rng)
     somewhere = anywhere(len(drawn.images), drawn.width, rng)
-    crops, elder = pick(drawn.background, somewhere, jittered.crops), drawn.elder
-    miss = jittered.miss[elder] & ~drawn.background
-    is_next = elder != np.arange(len(elder))
-    return pick(is_next, next_frame(crops[elder], rng), crops), miss
+    return pick(drawn.background, somewhere, jittered.crops), jittered.miss & ~drawn.background
 
 
 def face_or_whole_crops(drawn, labels):
@@ -134,11 +115,11 @@ def pick(where, first, second):
     )
 
 
-def cut(drawn, crops, flip, repeat_border):
+def cut(drawn, crops, flip, rng):
     """Crops' pixels, list of (128,128,3) uint8, and classes (N,32,32) uint8.
 
-    flip (N,): cut from the mirrored picture. repeat_border (N,): beyond the picture lies its edge
-    repeated, else black.
+    flip (N,): cut from the mirrored picture. rng chooses what lies beyond the picture's edge;
+    None: its edge repeated.
     """
     to_picture = crops.picture_from_pixel(CROP_SIZE)
     ratio = drawn.segmentation.shape[1] / drawn.width
@@ -150,13 +131,14 @@ def cut(drawn, crops, flip, repeat_border):
         labels = drawn.segmentation[row]
         if flip[row]:
             image, labels = cv2.flip(image, 1), cv2.flip(labels, 1)
+        repeat = rng is None or rng.random() < STRETCHED_BORDER
         images.append(
             cv2.warpAffine(
                 image,
                 to_picture[row],
                 (CROP_SIZE, CROP_SIZE),
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_REPLICATE if repeat_border[row] else cv2.BORDER_CONSTANT,
+                borderMode=cv2.BORDER_REPLICATE if repeat else cv2.BORDER_CONSTANT,
             )
         )
         cv2.warpAffine(
@@ -176,13 +158,12 @@ def pixels(points):
     return (points + 1) * (CROP_SIZE / 2) - 0.5
 
 
-def assemble(images, labels, segmentation, no_face, elder):
+def assemble(images, labels, segmentation, no_face):
     """The arrays that the losses take.
 
     image (N,128,128,3) uint8; points (N,P,2) crop coordinates; visible (N,P), 0 also outside the
     crop; identity, expression, gaze, rotation as Labels; face (N,) 0 or 1, which also says
-    whether the labels above mean anything; segmentation (N,32,32) uint8, 255 unknown; elder (N,)
-    as of Drawn.
+    whether the labels above mean anything; segmentation (N,32,32) uint8, 255 unknown.
     """
     inside = (np.abs(labels.points) < OUTSIDE_CROP).all(axis=2)
     return {
@@ -195,7 +176,6 @@ def assemble(images, labels, segmentation, no_face, elder):
         "rotation": labels.rotation,
         "face": (~no_face).astype(np.float32),
         "segmentation": segmentation,
-        "elder": elder,
     }
 
 
@@ -221,9 +201,7 @@ class TrainingBatches(IterableDataset):
         number += self.first
         while True:
             rng = np.random.default_rng((config.seed, number))
-            again = int(config.batch * config.neighbours / 2)
-            picks = [self.draw(pools, rng) for _ in range(config.batch - again)]
-            drawn = Drawn.of(picks, again)
+            drawn = Drawn.of([self.draw(pools, rng) for _ in range(config.batch)])
             batch = training_batch(drawn, self.tables, rng, config.occluders, config.camera)
             yield {name: torch.from_numpy(array) for name, array in batch.items()}
             number += step

@@ -19,7 +19,6 @@ class LossWeights:
     rotation: float = 0.25
     segmentation: float = 0.25
     face: float = 0.25
-    jitter: float = 0.15
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,6 @@ class TrainingConfig:
     minutes: budget of training time; the learning rate follows the share of it that is spent.
     pictures: budget of pictures that are seen, instead of the minutes; 0: none. occluders, camera:
     whether things are painted in front of the faces, and whether pictures are spoilt as cameras do.
-    neighbours: share of a batch's pictures that come as two neighbouring frames of a film, for the
-    jitter loss.
     average: per-step decay of the moving average of the weights, which is what gets exported.
     clip: largest norm of a step's gradient.
     """
@@ -39,7 +36,6 @@ class TrainingConfig:
     pictures: int = 0
     occluders: bool = True
     camera: bool = True
-    neighbours: float = 0.0
     batch: int = 64
     learning_rate: float = 2e-3
     last_learning_rate: float = 1e-5

@@ -28,10 +28,6 @@ MISS_ROLL = np.radians([75.0, 180.0])  # between loose and this, nobody says whi
 
 BACKGROUND_SIDE = (0.3, 1.0)  # of a background picture's side
 
-NEXT_ROLL = np.radians(0.7)  # standard deviations, of the crop in the next frame against this one
-NEXT_SCALE = 0.012  # of log side
-NEXT_SHIFT = 0.012  # in sides
-
 
 @dataclass(frozen=True)
 class JitteredCrops:
@@ -65,14 +61,6 @@ def jitter(crops, rng):
 
     centre = crops.to_picture(2 * shift[:, None])[:, 0]
     return JitteredCrops(Crops(centre, crops.side * scale, crops.roll + roll), miss)
-
-
-def next_frame(crops, rng):
-    """Where following the same faces cuts N crops in the next frame."""
-    normal = rng.standard_normal((len(crops.side), 4))
-    centre = crops.to_picture(2 * NEXT_SHIFT * normal[:, None, :2])[:, 0]
-    side = crops.side * np.exp(NEXT_SCALE * normal[:, 2])
-    return Crops(centre, side, crops.roll + NEXT_ROLL * normal[:, 3])
 
 
 def anywhere(count, width, rng):

@@ -22,12 +22,6 @@ ROTATION_SCALE = 0.3  # Frobenius norm; about 12 degrees
 ACTIVE_WEIGHT = 0.35  # share of the samples that use a shape in its loss; at rest is the rest
 ACTIVE_FROM = 0.05  # weight from which a shape is in use
 EXPRESSION_SCALE = 0.25  # shape weight; below, the error counts by its square
-LEAST_SPREAD = 0.01  # shape weight
-# How differently a network that never saw this loss errs in neighbouring frames, for each answer.
-POINT_JITTER = 0.01  # crop units
-EXPRESSION_JITTER = 0.25  # share of a shape weight's spread over the batch
-GAZE_JITTER = 0.04  # radians
-ROTATION_JITTER = 0.03  # Frobenius norm
 PARAMETER_SHARE = (0.7, 0.3)  # of the shape loss, at the start and at the end of training
 BALANCE_MEMORY = 0.98  # per step, of the running sizes of the balanced losses
 SEGMENTATION_CLASS_WEIGHTS = (0.5, 0.5, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0)  # small regions count more
@@ -76,9 +70,6 @@ class ReconstructionLoss(nn.Module):
             "segmentation": weight.segmentation
             * segmentation_loss(segmentation_logits, batch["segmentation"], self.class_weight),
         }
-        pairs = neighbours(batch["elder"], face)
-        if len(pairs):
-            parts["jitter"] = weight.jitter * jitter_loss(answer, batch, pairs)
         if face.any():
             answer = type(answer)(*(value[face] for value in answer))
             batch = {name: value[face] for name, value in batch.items()}
@@ -183,44 +174,6 @@ def gap_loss(points, true, visible, pairs):
     weight = seen * (1 - HIDDEN_POINT_WEIGHT) + HIDDEN_POINT_WEIGHT
     weight = weight * (1 + unusual / unusual.mean(dim=0))
     return (weight * distances(error)).sum() / weight.sum() / GAP_SCALE
-
-
-def neighbours(elder, face):
-    """(K,2) rows that show neighbouring frames with a face: elder (N,) as in the batch, face (N,)."""
-    rows = torch.arange(len(elder), device=elder.device)
-    pairs = torch.stack([elder, rows], dim=1)
-    return pairs[(elder != rows) & face & face[elder]]
-
-
-def jitter_loss(answer, batch, pairs):
-    """How differently the network errs in neighbouring frames; pairs (K,2) rows of the batch.
-
-    After the jitter loss of Wei et al. (2022): it is the errors' difference that counts, not the
-    answers', so that motion costs nothing. Plain lengths, whose pull does not fade as the jitter
-    gets small. Shape weights jitter by so much of their own spread: measured by itself, the jitter
-    of a shape that is hard to see is least where the answer is always the same, and training for it
-    cost the expression a fifth of its correlation.
-    """
-    first, second = pairs[:, 0], pairs[:, 1]
-
-    def change(predicted, true):
-        error = predicted - true
-        return error[second] - error[first]
-
-    seen = batch["visible"][first] * batch["visible"][second]
-    weight = seen * (1 - HIDDEN_POINT_WEIGHT) + HIDDEN_POINT_WEIGHT
-    points = distances(change(answer.points, batch["points"]))
-    weights = answer.expression.clamp(0, 1)
-    spread = (weights - weights.mean(dim=0)).abs().mean(dim=0).clamp_min(LEAST_SPREAD)
-    expression = change(weights, batch["expression"]).abs().mean(dim=0) / spread
-    gaze = distances(change(answer.gaze, batch["gaze"]))
-    rotation = distances(change(answer.rotation, batch["rotation"]).flatten(1))
-    return (
-        (weight * points).sum() / weight.sum() / POINT_JITTER
-        + expression.mean() / EXPRESSION_JITTER
-        + gaze.mean() / GAZE_JITTER
-        + rotation.mean() / ROTATION_JITTER
-    ) / 4
 
 
 def pseudo_huber(square):

@@ -125,7 +125,6 @@ def test_crops_without_a_face_teach_the_face_score_alone():
         "identity": torch.rand(2, 60), "expression": torch.rand(2, 52),
         "gaze": torch.rand(2, 2, 2), "rotation": torch.rand(2, 3, 3),
         "segmentation": torch.full((2, 32, 32), 255, dtype=torch.uint8),
-        "elder": torch.arange(2),
     }  # fmt: skip
     total, parts = loss(answer, torch.randn(2, 8, 32, 32), batch, 0.0)
     total.backward()
