@@ -38,12 +38,46 @@ def stretches(found: np.ndarray, time: np.ndarray, shot: np.ndarray) -> list[Str
     return [Stretch(int(start), int(stop)) for start, stop in zip(starts, stops, strict=True)]
 
 
-def fade_between(values: np.ndarray, parts: list[Stretch], time: np.ndarray) -> np.ndarray:
-    """Fill what lies outside ``parts`` with values that fade to zero: (T, C)."""
-    filled = np.zeros_like(values)
-    for part in parts:
+@dataclass(frozen=True)
+class Timeline:
+    """The frames of a clip and where it shows a face: time (T,) s, shot (T,), the stretches."""
+
+    time: np.ndarray
+    shot: np.ndarray
+    parts: list[Stretch]
+
+    @classmethod
+    def of(cls, found: np.ndarray, time: np.ndarray, shot: np.ndarray) -> Timeline:
+        """From found (T,) bool and the rest."""
+        return cls(time, shot, stretches(found, time, shot))
+
+    def gaps(self):
+        """(slice, frame before, frame after) of what lies outside the stretches, apart at cuts.
+
+        None for a neighbour where the clip begins or ends, or where it is of another shot.
+        """
+        bounds = [(None, 0)] + [(part.stop - 1, part.stop) for part in self.parts]
+        nexts = [part.start for part in self.parts] + [None]
+        for (before, start), after in zip(bounds, nexts, strict=True):
+            stop = len(self.time) if after is None else after
+            cuts = start + 1 + np.flatnonzero(np.diff(self.shot[start:stop]))
+            for first, last in zip([start, *cuts], [*cuts, stop], strict=True):
+                if last > first:
+                    near = (self._of_shot(frame, first) for frame in (before, after))
+                    yield slice(first, last), *near
+
+    def _of_shot(self, neighbour: int | None, frame: int) -> int | None:
+        """The neighbour, if it is of the frame's shot."""
+        same = neighbour is not None and self.shot[neighbour] == self.shot[frame]
+        return neighbour if same else None
+
+
+def fade_between(values: np.ndarray, line: Timeline) -> np.ndarray:
+    """Fill what lies outside the stretches with values that fade to zero: (T, C)."""
+    filled, time = np.zeros_like(values), line.time
+    for part in line.parts:
         filled[part.slice] = values[part.slice]
-    for gap, before, after in _gaps(len(values), parts):
+    for gap, before, after in line.gaps():
         fade = FADE
         if before is not None and after is not None:
             fade = min(FADE, (time[after] - time[before]) / 2)
@@ -54,26 +88,21 @@ def fade_between(values: np.ndarray, parts: list[Stretch], time: np.ndarray) -> 
     return filled
 
 
-def hold_between(values: np.ndarray, parts: list[Stretch], time: np.ndarray) -> np.ndarray:
-    """Fill what lies outside ``parts`` with the last value, moving to the next in time: (T, C)."""
-    filled = values.copy()
-    for gap, before, after in _gaps(len(values), parts):
-        if before is None or after is None:
+def hold_between(values: np.ndarray, line: Timeline) -> np.ndarray:
+    """Fill what lies outside the stretches with the last value, moving to the next in time: (T, C).
+
+    A shot without a face holds what the one before it ended with.
+    """
+    filled, time = values.copy(), line.time
+    for gap, before, after in line.gaps():
+        if before is None and after is None:
+            filled[gap] = filled[gap.start - 1] if gap.start else values[line.parts[0].start]
+        elif before is None or after is None:
             filled[gap] = values[after if before is None else before]
         else:
             share = _ease(1 - (time[after] - time[gap]) / min(FADE, time[after] - time[before]))
             filled[gap] = values[before] + share * (values[after] - values[before])
     return filled
-
-
-def _gaps(count: int, parts: list[Stretch]):
-    """(slice, frame before, frame after) of every gap; None where the clip begins or ends."""
-    bounds = [(None, 0)] + [(part.stop - 1, part.stop) for part in parts]
-    nexts = [part.start for part in parts] + [None]
-    for (before, start), after in zip(bounds, nexts, strict=True):
-        stop = count if after is None else after
-        if stop > start:
-            yield slice(start, stop), before, after
 
 
 def _ease(share: np.ndarray) -> np.ndarray:

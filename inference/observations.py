@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-
 STORED_STEP = 1 / 64
 """Pixels to which stored points are rounded: far below their noise, and half the size."""
 

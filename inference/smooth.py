@@ -4,9 +4,9 @@
 For a finished clip: penalised least squares on differences (Whittaker 1923), which looks as far
 ahead as back and so lags by nothing. The penalty adapts from frame to frame by the multiresolution
 criterion (Davies & Kovac 2001): it starts as stiff as can be and is squeezed wherever sums of what
-it takes away, over windows from one frame to a second, are more than noise adds up to. Where nothing
-moves it averages over seconds; a blink opens it within a frame and stays as fast as it was; a slow
-nod, whose errors are each within the noise but all to one side, is seen in the longer windows.
+it takes away, over windows from one frame to a second, are more than noise adds up to. Where
+nothing moves it averages over seconds; a blink opens it within a frame and stays as fast as it was;
+a slow nod, whose errors are each within the noise but all to one side, is seen in long windows.
 
 For frames that arrive live: the One-Euro filter (Casiez et al. 2012), which only looks back.
 
@@ -33,8 +33,8 @@ WINDOWS = (1, 3, 7, 15, 31)
 """Frames over which what is taken away is added up: a blink's peak to a second of speech."""
 
 SIGNIFICANT = 5.0
-"""Square of such a sum, over its variance, from which on it is no noise. Noise alone exceeds it in a
-window of forty, and what is squeezed there costs little."""
+"""Square of such a sum, over its variance, from which on it is no noise. Noise alone exceeds it in
+a window of forty, and what is squeezed there costs little."""
 
 LASTING = 0.5
 """Share of the noise that lasts from frame to frame: a network errs alike on pictures that are."""

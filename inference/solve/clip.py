@@ -3,13 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 
 from inference.errors import NoFaceError
-from inference.face import IBUG_POINTS
-from inference.gaps import stretches
 from inference.observations import Observations
 from inference.solve.camera import Camera
 from inference.solve.evidence import gather, head_rotation

@@ -2,8 +2,8 @@
 """The lens, from how a face looks through it.
 
 Near a face a short lens makes the nose large and the ears small; from afar a long one shows a flat
-face. No expression and hardly any identity does the same, and a head that turns says it best. So the
-camera is the one under which the clip's key frames are explained at the least cost.
+face. No expression and hardly any identity does the same, and a head that turns says it best. So
+the camera is the one under which the clip's key frames are explained at the least cost.
 """
 
 from __future__ import annotations

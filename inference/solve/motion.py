@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is made into motion channel by channel: smoothed, gaps bridged or faded.
 
-Of a take these are the gaze and the 68 points; :mod:`inference.solve.trajectory` solves for pose and
-expression, whose gaps alone are filled here. In live quality it is everything.
+Of a take these are the gaze and the 68 points; :mod:`inference.solve.trajectory` solves for pose
+and expression, whose gaps alone are filled here. In live quality it is everything.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from inference.face import IBUG_POINTS
-from inference.gaps import Stretch, fade_between, hold_between, stretches
+from inference.gaps import Stretch, Timeline, fade_between, hold_between
 from inference.observations import Observations
 from inference.smooth import Noise, OneEuro, smooth
 from inference.solve.pose import Pose
@@ -21,7 +21,7 @@ from inference.solve.settings import Quality, Settings
 from inference.solve.trajectory import Trajectory
 from models.head import SHAPE_NAMES
 
-Fill = Callable[[np.ndarray, list[Stretch], np.ndarray], np.ndarray]
+Fill = Callable[[np.ndarray, Timeline], np.ndarray]
 
 FEATURES = [
     np.r_[0:17], np.r_[17:22], np.r_[22:27], np.r_[27:36], np.r_[36:42], np.r_[42:48],
@@ -65,10 +65,15 @@ class Motion:
         self._points = observations.points[:, :IBUG_POINTS].astype(np.float64)
         self._gaze = observations.gaze.astype(np.float64)
         self._settings = settings
-        self.parts = stretches(self._found, self._time, observations.shot)
+        self._line = Timeline.of(self._found, self._time, observations.shot)
+
+    @property
+    def parts(self) -> list[Stretch]:
+        """The stretches of the clip that are solved at once."""
+        return self._line.parts
 
     def live(self, raw: Trajectory) -> Trajectory:
-        """The trajectory of the found frames, each solved for itself, as if frames came one by one."""
+        """The trajectory of found frames, each solved for itself, as if they came one by one."""
         weights = self._channels(
             self._spread(raw.weights), self._confidence, None, WEIGHT_FILTER, fade_between
         )
@@ -86,10 +91,10 @@ class Motion:
         pose = Pose.joined([part.pose for part in parts])
         channels = np.zeros((len(self._time), 6))
         channels[seen] = np.hstack(_channels_of(pose))
-        channels = hold_between(channels, self.parts, self._time)
+        channels = hold_between(channels, self._line)
         return Trajectory(
             _pose_of(channels[:, :3], channels[:, 3:], pose),
-            fade_between(weights, self.parts, self._time),
+            fade_between(weights, self._line),
         )
 
     def gaze(self, weights: np.ndarray) -> np.ndarray:
@@ -115,9 +120,9 @@ class Motion:
         shape = seen[0] - seen[0].mean()
         middle = seen.mean(axis=1)
         zoom = (seen - middle[:, None]) @ shape.conj() / np.vdot(shape, shape).real
-        lie = np.column_stack(
-            [middle.real / size, middle.imag / size, np.log(np.abs(zoom)), np.unwrap(np.angle(zoom))]
-        )
+        place = middle / size
+        turn = np.unwrap(np.angle(zoom))
+        lie = np.column_stack([place.real, place.imag, np.log(np.abs(zoom)), turn])
         inner = (seen - middle[:, None]) / zoom[:, None] / size
         x, y, size_log, roll = self._held(lie, LIE_NOISE, PLACE_FILTER).T
         smoothed = np.empty((len(flat), flat.shape[1]), complex)
@@ -164,7 +169,7 @@ class Motion:
                 smoothed[rows] = smooth(
                     values[rows], certainty[rows], self._time[rows], noise, self._settings.smoothing
                 )
-        return fill(smoothed, self.parts, self._time)
+        return fill(smoothed, self._line)
 
 
 def _channels_of(pose: Pose) -> tuple[np.ndarray, np.ndarray]:

@@ -8,9 +8,9 @@ lags by nothing. As all unknowns of neighbouring frames are solved for together,
 hardly tell apart (a lowered brow from a bowed head) is held still by time, and what they do tell
 is followed.
 
-The penalty of every unknown adapts from frame to frame as in :mod:`inference.smooth`: it is squeezed
-wherever the evidence wants the unknown elsewhere by more than its noise does. A held face is averaged
-over seconds; a blink stays as fast as it was.
+The penalty of every unknown adapts from frame to frame as in :mod:`inference.smooth`: it is
+squeezed wherever the evidence wants the unknown elsewhere by more than its noise does. A held face
+is averaged over seconds; a blink stays as fast as it was.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ STILL_SPAN = 1.5
 """Seconds: where nothing moves, the smoother's time constant, (penalty / evidence)^(1/4) frames."""
 
 WEAKEST = 0.06
-"""Penalty, over the evidence, where the evidence moves most: lids close in three frames, not one."""
+"""Penalty, over the evidence, where that moves most: lids close in three frames, not in one."""
 
 NOISE = (0.15, 0.6)
 """Bounds of the noise that is read from a clip, over the standard deviations that the evidence

@@ -39,8 +39,8 @@ def measure(batches, predict):
     predict(image uint8 (N,128,128,3)) -> dictionary of arrays named as the ONNX outputs;
     segmentation may be missing. Returns plain numbers: point_error and landmark_error (mean over
     visible points, in outer-eye distances), expression_r (mean over shapes that occur),
-    shape_r and shape_error by name, identity_r, gaze_degrees, pose_degrees, segmentation_iou
-    (mean over classes that occur) and class_iou by name, face_accuracy, pictures.
+    shape_r, shape_slope and shape_error by name, identity_r, gaze_degrees, pose_degrees,
+    segmentation_iou (mean over classes that occur) and class_iou by name, face_accuracy, pictures.
     """
     truth, answer, confusion, pictures = [], [], None, 0
     for batch in batches:
@@ -73,12 +73,17 @@ def face_figures(answer, truth):
         name: correlation(answer["expression"][:, i], truth["expression"][:, i])
         for i, name in enumerate(SHAPE_NAMES)
     }
+    shape_slope = {
+        name: slope(answer["expression"][:, i], truth["expression"][:, i])
+        for i, name in enumerate(SHAPE_NAMES)
+    }
     shape_error = np.abs(answer["expression"] - truth["expression"]).mean(axis=0)
     identity = [correlation(a, t) for a, t in zip(answer["identity"].T, truth["identity"].T)]
     return {
         "point_error": error,
         "landmark_error": landmark_error,
         "shape_r": {k: v for k, v in shape_r.items() if np.isfinite(v)},
+        "shape_slope": {k: v for k, v in shape_slope.items() if np.isfinite(v)},
         "shape_error": dict(zip(SHAPE_NAMES, shape_error.tolist())),
         "expression_r": mean_or_nan(shape_r.values()),
         "identity_r": mean_or_nan(identity),
@@ -112,6 +117,13 @@ def correlation(predicted, true):
     if np.std(predicted) < 1e-9:
         return 0.0
     return float(np.corrcoef(predicted, true)[0, 1])
+
+
+def slope(predicted, true):
+    """By how much the prediction grows where the truth grows by 1; NaN where that does not vary."""
+    if np.std(true) < LEAST_SPREAD:
+        return float("nan")
+    return float(np.cov(predicted, true)[0, 1] / np.var(true, ddof=1))
 
 
 def mean_or_nan(values):
@@ -171,9 +183,10 @@ def table(figures):
             f"{100 * figures['landmark_error']:.2f} % of the outer-eye distance",
             f"gaze {figures['gaze_degrees']:.2f} degrees, pose {figures['pose_degrees']:.2f} "
             f"degrees, identity r {figures['identity_r']:.3f}",
-            f"expression r {figures['expression_r']:.3f} on average; shape, r, mean error:",
+            f"expression r {figures['expression_r']:.3f} on average; shape, r, slope, mean error:",
             *(
-                f"  {name:22s} {r:6.3f}  {figures['shape_error'][name]:.3f}"
+                f"  {name:22s} {r:6.3f}  {figures['shape_slope'][name]:6.3f}"
+                f"  {figures['shape_error'][name]:.3f}"
                 for name, r in figures["shape_r"].items()
             ),
         ]

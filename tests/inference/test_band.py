@@ -18,10 +18,11 @@ def problem():
     left = root @ np.swapaxes(root, 1, 2) + 0.1 * np.eye(UNKNOWNS)
     right = rng.normal(size=(FRAMES, UNKNOWNS))
     time = np.cumsum(rng.uniform(0.5, 2.0, FRAMES))
-    penalties = [
-        Penalty(Difference(c), rng.uniform(0.1, 3, (len(c), UNKNOWNS)), rng.normal(size=(len(c), UNKNOWNS)))
-        for c in (first_difference(time), second_difference(time))
-    ]  # fmt: skip
+    penalties = []
+    for coefficients in (first_difference(time), second_difference(time)):
+        size = (len(coefficients), UNKNOWNS)
+        strength, value = rng.uniform(0.1, 3, size), rng.normal(size=size)
+        penalties.append(Penalty(Difference(coefficients), strength, value))
     return left, right, penalties
 
 

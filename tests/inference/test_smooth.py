@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from inference.gaps import fade_between, hold_between, stretches
+from inference.gaps import Timeline, fade_between, hold_between, stretches
 from inference.smooth import (
     Noise,
     OneEuro,
@@ -122,7 +122,8 @@ def test_one_euro_holds_what_it_saw_last():
 def test_stretches_end_at_long_gaps_only():
     found = np.ones(len(TIME), bool)
     found[:5] = found[50:60] = found[100:130] = False
-    assert [(part.start, part.stop) for part in stretches(found, TIME, ONE_SHOT)] == [(5, 100), (130, 240)]
+    parts = [(part.start, part.stop) for part in stretches(found, TIME, ONE_SHOT)]
+    assert parts == [(5, 100), (130, 240)]
     assert stretches(np.zeros(10, bool), TIME[:10], ONE_SHOT[:10]) == []
 
 
@@ -137,12 +138,26 @@ def test_stretches_end_at_cuts():
 def test_fading_and_holding_are_continuous():
     found = np.ones(len(TIME), bool)
     found[:30] = found[80:140] = found[220:] = False
-    parts = stretches(found, TIME, ONE_SHOT)
+    line = Timeline.of(found, TIME, ONE_SHOT)
     values = np.where(found, 1.0 + TIME, 0.0)[:, None]
-    faded = fade_between(values, parts, TIME)[:, 0]
-    held = hold_between(values, parts, TIME)[:, 0]
+    faded = fade_between(values, line)[:, 0]
+    held = hold_between(values, line)[:, 0]
     assert np.array_equal(faded[found], values[found, 0])
     assert np.abs(np.diff(faded)).max() < 0.9 and faded[105] == 0.0 and faded[0] == 0.0
     assert (held[:30] == held[30]).all() and (held[220:] == held[219]).all()
     assert (held[80:120] == held[79]).all()
     assert np.abs(np.diff(held)).max() < 0.25
+
+
+def test_nothing_moves_over_a_cut():
+    found = np.ones(len(TIME), bool)
+    found[50:70] = found[110:130] = False
+    shot = np.zeros(len(TIME), int)
+    shot[60:], shot[115:], shot[125:] = 1, 2, 3  # shot 2 shows no face at all
+    line = Timeline.of(found, TIME, shot)
+    values = np.where(found, np.where(TIME < TIME[60], 1.0, 2.0), 0.0)[:, None]
+    held = hold_between(values, line)[:, 0]
+    assert (held[:60] == 1.0).all() and (held[60:] == 2.0).all()
+    faded = fade_between(values, line)[:, 0]
+    assert (np.diff(faded[50:60]) < 0).all() and (np.diff(faded[60:70]) > 0).all()
+    assert not faded[115:125].any() and faded[112] > 0.5 and faded[128] > 0.5

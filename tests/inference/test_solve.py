@@ -6,13 +6,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from inference.errors import NoFaceError, UsageError
-from inference.solve import Camera, Quality, Settings, solve_clip
+from inference.solve import Camera, Quality, Settings, solve_clip, trajectory
 from inference.solve.evidence import gather
 from inference.solve.expression import EXPRESSION_SIGMA, fit_expression, frame_jacobian
 from inference.solve.identity import identity_jacobian, mean_identity
-from inference.solve.pose import Pose, fit_pose, initial_pose
-from inference.solve import trajectory
 from inference.solve.likeness import with_likeness
+from inference.solve.pose import Pose, fit_pose, initial_pose
 from inference.solve.prior import LOOKS, usual_rest, without_rest
 from models.head import SHAPE_NAMES, load_head
 from tests.inference.synthetic import FACING, make_clip, without_face
@@ -377,7 +376,7 @@ def test_the_lens_is_found(focal):
 
 
 def test_the_clips_own_points_are_no_expression():
-    """Points that lie elsewhere throughout are how the face is, and expression is read from there."""
+    """Points that lie elsewhere throughout are how the face is; expression is read from there."""
     clip = make_clip(frames=90, point_noise=0.3)
     offset = np.random.default_rng(4).normal(0, 2.0, clip.observations.points.shape[1:])
     seen = replace(clip.observations, points=clip.observations.points + offset.astype(np.float32))

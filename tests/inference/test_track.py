@@ -220,7 +220,7 @@ def is_portrait(face):
 
 
 def test_a_larger_face_that_comes_close_and_passes_does_not_steal_the_track(network, people):
-    portrait, other = people
+    portrait, _ = people
     places = [np.array([x, 150.0]) for x in np.linspace(560, -60, 40)]
     faces = track(network, [portrait] * 10 + [joined(*people, place) for place in places])
     for face, place in zip(faces[10:], places, strict=True):

@@ -67,6 +67,7 @@ def test_errors_of_known_size(batch):
     assert figures["point_error"] == pytest.approx(0.05, rel=1e-4)
     assert figures["pose_degrees"] == pytest.approx(5, rel=1e-4)
     assert figures["expression_r"] == pytest.approx(1)
+    assert figures["shape_slope"]["jawOpen"] == pytest.approx(0.5)
     assert figures["shape_error"]["jawOpen"] == pytest.approx(0.25, abs=0.1)
     assert figures["face_accuracy"] == pytest.approx(1 - 1 / COUNT)
 
