@@ -35,13 +35,13 @@ from inference.solve.pose import POSE_UNKNOWNS, Pose
 from inference.solve.prior import LOOKS
 from models.head import PersonPoints, look_weights
 
-STILL_SPAN = 1.5
+STILL_SPAN = 2.0
 """Seconds: where nothing moves, the smoother's time constant, (penalty / evidence)^(1/4) frames."""
 
 WEAKEST = 0.06
 """Penalty, over the evidence, where that moves most: lids close in three frames, not in one."""
 
-NOISE = (0.15, 0.6)
+NOISE = (0.2, 0.6)
 """Bounds of the noise that is read from a clip, over the standard deviations that the evidence
 claims. Those tell of errors that last, of which jitter is a part; below the first, what looks like
 motion is how the network's errors change as the face lies differently in the picture."""
