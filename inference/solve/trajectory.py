@@ -33,7 +33,7 @@ from inference.solve.evidence import Evidence
 from inference.solve.expression import FRAMES_AT_ONCE, frame_equations
 from inference.solve.pose import POSE_UNKNOWNS, Pose
 from inference.solve.prior import LOOKS
-from models.head import PersonPoints, look_weights
+from models.head import SHAPE_NAMES, PersonPoints, look_weights
 
 STILL_SPAN = 2.0
 """Seconds: where nothing moves, the smoother's time constant, (penalty / evidence)^(1/4) frames."""
@@ -57,6 +57,13 @@ BOUND_ROUNDS = 2
 
 NOTHING = 1e-9
 """Evidence, relative to the usual, in frames without any, so that the equations can be solved."""
+
+TOGETHER = np.array(
+    [0, 0, 0, 3, 3, 3]
+    + [POSE_UNKNOWNS + SHAPE_NAMES.index(name.replace("Right", "Left")) for name in SHAPE_NAMES]
+)
+"""(58,) the first of the unknowns that are squeezed together, as far as the one that needs it most:
+the angles of the rotation, the coordinates of the place, a shape to the left and to the right."""
 
 FRAMES, OVERLAP = 1000, 150
 """Frames that are solved together, and how many of them again with the next ones: memory stays
@@ -252,8 +259,15 @@ class AdaptivePenalty:
             pull = band.pull(band.solve(self.terms(current)))[seen]
             # The step that the evidence alone would take from here.
             wanted[seen] = (covariance @ pull[..., None])[..., 0] * level / noise
-            excess = misfit_excess(wanted, seen.astype(float))[1:-1][nearest]
+            excess = _of_group(misfit_excess(wanted, seen.astype(float)))[1:-1][nearest]
             self._share = np.maximum(self._share / np.maximum(excess, 1.0), WEAKEST)
+
+
+def _of_group(excess: np.ndarray) -> np.ndarray:
+    """The largest excess (T, 58) among the unknowns that belong together."""
+    most = np.zeros_like(excess)
+    np.maximum.at(most.T, TOGETHER, excess.T)
+    return most[:, TOGETHER]
 
 
 def _noise(current: Trajectory, seen: np.ndarray, time: np.ndarray) -> np.ndarray:

@@ -67,7 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", default="0/1", metavar="K/N",
                         help="make only the chunks c with c mod N = K, to share work")
     parser.add_argument("--sequences", action="store_true",
-                        help="films of people who speak, grimace or hold still, with their truth")
+                        help="films of people who speak, grimace, hold still, or move but face or "
+                        "head, with their truth")
     parser.add_argument("--frames", type=int, default=SEQUENCE_FRAMES,
                         help=f"length of a sequence ({SEQUENCE_FRAMES})")
     parser.add_argument("--side", type=int, default=SEQUENCE_SIDE,
