@@ -14,9 +14,9 @@ import numpy as np
 from models.head import SHAPE_NAMES
 
 USE = 2.0
-"""Cost of a weight of 1: moves a weight that the network alone speaks for by 0.03. On rendered films
-weights err less by an eighth with it; twice as much would cost a fiftieth of the motion for a
-thirtieth of the error."""
+"""Cost of a weight of 1: moves a weight that the network alone speaks for by 0.03. On rendered
+films weights err less by an eighth with it; twice as much would cost a fiftieth of the motion for
+a thirtieth of the error."""
 
 RIVALRY = 30.0
 """Cost of two rivals at 1: moves one by 0.4 where the other is 1 and the network alone speaks for
