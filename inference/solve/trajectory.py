@@ -35,16 +35,18 @@ from inference.solve.pose import POSE_UNKNOWNS, Pose
 from inference.solve.prior import LOOKS
 from models.head import SHAPE_NAMES, PersonPoints, look_weights
 
-STILL_SPAN = 2.0
+STILL_SPAN = 2.5
 """Seconds: where nothing moves, the smoother's time constant, (penalty / evidence)^(1/4) frames."""
 
 WEAKEST = 0.06
 """Penalty, over the evidence, where that moves most: lids close in three frames, not in one."""
 
-NOISE = (0.2, 0.6)
+LEAST_NOISE = np.array([0.5] * POSE_UNKNOWNS + [0.2] * len(SHAPE_NAMES))
+MOST_NOISE = 0.8
 """Bounds of the noise that is read from a clip, over the standard deviations that the evidence
-claims. Those tell of errors that last, of which jitter is a part; below the first, what looks like
-motion is how the network's errors change as the face lies differently in the picture."""
+claims. Those tell of errors that last, of which jitter is a part; below the least, what looks like
+motion is how the network's errors change as the face lies differently in the picture, which shows
+in the pose (58,) most."""
 
 ROUNDS = 6
 """Squeezes of the penalty."""
@@ -250,7 +252,9 @@ class AdaptivePenalty:
         itself; seen (T,) bool: the frames with evidence.
         """
         level = np.sqrt(self._usual)
-        noise = strength * np.clip(level * _noise(current, seen, self._time), *NOISE)
+        noise = strength * np.clip(
+            level * _noise(current, seen, self._time), LEAST_NOISE, MOST_NOISE
+        )
         # What bridges a gap is as stiff as the motion at its nearer side.
         inner = np.flatnonzero(seen[1:-1])
         nearest = inner[np.abs(np.arange(len(seen) - 2)[:, None] - inner).argmin(axis=1)]
