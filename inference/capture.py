@@ -118,12 +118,12 @@ def solve_again(
         observations = Observations.from_arrays(arrays)
     except KeyError as error:
         raise TakeError(f"{take} does not hold what was seen; capture the footage again.") from error
-    camera = identity = None
+    changed, camera, identity = solve_settings(settings), None, None
     if settings.lens is None:
         camera = Camera(float(arrays["focal"]), arrays["principal"].astype(np.float64))
+        changed["lens"] = header["settings"].get("lens")
         if header["settings"].get("neutral") == settings.neutral:
             identity = arrays["identity"].astype(np.float64)
-    changed = solve_settings(settings)
     if frames is not None:
         observations = observations[within(frames, observations.frame)]
         changed["frames"] = [frames.first, frames.stop]

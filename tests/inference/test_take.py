@@ -184,6 +184,9 @@ def test_a_lens_that_is_given_is_taken(tmp_path, capsys):
     header, arrays = read_take(other)
     assert np.isclose(arrays["focal"], 85 / 36 * clip.observations.width)
     assert header["settings"]["lens"] == 85
+    assert program.main(["solve", str(other), "-o", str(other), "--smoothing", "2"]) == 0
+    header, again = read_take(other)
+    assert again["focal"] == arrays["focal"] and header["settings"]["lens"] == 85
     with pytest.raises(SystemExit):
         program.main(["solve", str(take), "-o", str(other), "--lens", "1"])
     assert "8 to 2000 mm" in capsys.readouterr().err
