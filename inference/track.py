@@ -42,7 +42,9 @@ LARGEST_TURN = np.deg2rad(15.0)
 a second look: the jitter that training showed the network."""
 
 THOROUGH_EVERY = 30
-"""While no face is in sight, every so many frames are searched thoroughly, the others quickly."""
+THOROUGH_AFTER_CUTS = 10
+"""While no face is in sight, every so many frames are searched thoroughly, the others quickly; sooner
+where there has been a cut since, but not at every one of a picture that flickers."""
 
 FORGET_AFTER = 1.0
 """Seconds after which a lost face may come back anywhere, not only near where it was."""
@@ -102,7 +104,8 @@ class Tracker:
         self._recent: list[Face] = []  # up to two views in successive frames, the last one last
         self._seen_at = 0.0
         self._lost: Face | None = None
-        self._frames_without = 0
+        self._since_thorough = THOROUGH_EVERY  # frames since a thorough search found nothing
+        self._cut_since = False
         self._person = Person(SCATTER_OVERALL)
         self._lately = Person(SCATTER_LATELY, LATELY)
 
@@ -110,17 +113,18 @@ class Tracker:
         """The face in the next frame, None where it cannot be seen."""
         if self._is_cut(frame.image):
             self.shot += 1
-            self._recent, self._lost, self._frames_without = [], None, 0
+            self._recent, self._lost = [], None
+            self._cut_since = True
         face = self._continue(frame)
         if face is None:
             if self._recent:
                 self._lost, self._recent = self._recent[-1], []
             face = self._find(frame)
+        self._since_thorough += 1
         if face is None:
-            self._frames_without += 1
             return None
         self._recent = [*self._recent[-1:], face]
-        self._seen_at, self._lost, self._frames_without = frame.time, None, 0
+        self._seen_at, self._lost, self._since_thorough = frame.time, None, THOROUGH_EVERY
         self._person.learn(face)
         self._lately.learn(face)
         return face
@@ -186,9 +190,11 @@ class Tracker:
 
     def _search(self, image: np.ndarray) -> list[Face]:
         """Faces anywhere in the frame."""
-        thorough = self._frames_without % THOROUGH_EVERY == 0
-        find = find_faces if thorough else find_faces_quickly
-        return self._acceptable(find(self._network, image))
+        wait = THOROUGH_AFTER_CUTS if self._cut_since else THOROUGH_EVERY
+        if self._since_thorough < wait:
+            return self._acceptable(find_faces_quickly(self._network, image))
+        self._since_thorough, self._cut_since = 0, False
+        return self._acceptable(find_faces(self._network, image))
 
     @staticmethod
     def _acceptable(faces: list[Face]) -> list[Face]:

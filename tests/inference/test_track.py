@@ -240,3 +240,18 @@ def test_the_person_beside_is_not_taken_for_one_who_is_hidden(network, people):
     )
     assert all(is_portrait(face) for face in faces if face is not None)
     assert [face is not None for face in faces] == [True] * 22 + [False] * 15 + [True] * 5
+
+
+def test_a_flickering_picture_is_not_searched_thoroughly_at_every_cut(network, monkeypatch):
+    searches = []
+    monkeypatch.setattr(
+        "inference.track.find_faces", lambda *_: searches.append("thorough") or []
+    )
+    monkeypatch.setattr(
+        "inference.track.find_faces_quickly", lambda *_: searches.append("quick") or []
+    )
+    tracker = Tracker(network)
+    monkeypatch.setattr(tracker, "_is_cut", lambda image: True)
+    for index in range(60):
+        tracker.follow(Frame(index, index / 30, np.zeros((64, 64, 3), np.uint8)))
+    assert searches[0] == "thorough" and searches.count("thorough") == 6
