@@ -276,25 +276,26 @@ def _frame_rate(text: str) -> Fraction:
 
 def _count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of frames.")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of frames")
     return int(text)
 
 
-def _strength(text: str) -> float:
+def _number(text: str) -> float:
     try:
-        strength = float(text)
+        return float(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
+
+
+def _strength(text: str) -> float:
+    strength = _number(text)
     if not 0 <= strength <= STRONGEST_SMOOTHING:
         raise argparse.ArgumentTypeError(f"smoothing lies between 0 and {STRONGEST_SMOOTHING}")
     return strength
 
 
 def _millimetres(text: str) -> float:
-    try:
-        length = float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
+    length = _number(text)
     if not SHORTEST_LENS <= length <= LONGEST_LENS:
         raise argparse.ArgumentTypeError(
             f"a lens has {SHORTEST_LENS:g} to {LONGEST_LENS:g} mm, not {text}"

@@ -15,10 +15,9 @@ from inference.solve.lens import solve_camera
 from inference.solve.likeness import with_likeness
 from inference.solve.motion import Motion
 from inference.solve.performance import Performance
-from inference.solve.prior import LOOKS, expression_prior
+from inference.solve.prior import expression_prior, with_looks
 from inference.solve.settings import Quality, Settings
 from inference.solve.trajectory import FrameEvidence, Trajectory, smooth_trajectory
-from models.head import look_weights
 
 FULL_FRAME = 36.0
 """Millimetres: the longer side of a 35 mm camera's picture, in whose focal lengths people think."""
@@ -58,7 +57,6 @@ def solve_clip(
     else:
         frames = frames.looking(gaze[found])
         trajectory = solve_stretches(frames, start, observations, motion, settings.smoothing)
-    trajectory.weights[:, LOOKS] = look_weights(gaze)[:, LOOKS]
     return Performance(
         identity=identity,
         camera=camera,
@@ -67,7 +65,7 @@ def solve_clip(
         found=found,
         confidence=observations.confidence,
         pose=trajectory.pose,
-        weights=trajectory.weights,
+        weights=with_looks(trajectory.weights, gaze),
         weights_raw=_spread(start.weights, found),
         gaze=gaze,
         points68=motion.points(),

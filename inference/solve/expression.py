@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from inference.solve.evidence import Evidence
@@ -39,6 +41,12 @@ HELD = 1e12
 """Curvature that pins a weight to its bound: beyond all evidence."""
 
 
+def portions(count: int) -> Iterator[slice]:
+    """The frames of a clip in portions of FRAMES_AT_ONCE."""
+    for start in range(0, count, FRAMES_AT_ONCE):
+        yield slice(start, start + FRAMES_AT_ONCE)
+
+
 def fit_expression(
     evidence: Evidence,
     person: PersonPoints,
@@ -61,8 +69,7 @@ def fit_expression(
     """
     weights = np.empty_like(prior, dtype=np.float64)
     rotation, position = np.empty((len(prior), 3, 3)), np.empty((len(prior), 3))
-    for start in range(0, len(prior), FRAMES_AT_ONCE):
-        part = slice(start, start + FRAMES_AT_ONCE)
+    for part in portions(len(prior)):
         guess = (prior if near is None else near)[part]
         steps = ITERATIONS if near is None else 1
         fitted, weights[part] = _fit_frames(
@@ -81,8 +88,7 @@ def solve_each(
     camera is roughly known.
     """
     parts = []
-    for start in range(0, len(prior), FRAMES_AT_ONCE):
-        rows = slice(start, start + FRAMES_AT_ONCE)
+    for rows in portions(len(prior)):
         seen, face = evidence[rows], person.express(prior[rows])
         parts.append(fit_pose(seen, face, initial_pose(seen, face, rotation[rows])))
     return fit_expression(evidence, person, prior, Pose.joined(parts))

@@ -36,8 +36,16 @@ def solve_camera(observations: Observations, prior: np.ndarray) -> Camera:
         observations: T frames, S of which show the face.
         prior: (S, 52) their shape weights by the network.
     """
+    found = np.flatnonzero(observations.found)
+    confidence = observations.confidence[found].astype(np.float64)
+    network_identity = mean_identity(observations.identity[found], confidence)
+    keys = key_frames(confidence, KEY_FRAMES)
+    asked = observations[found[keys]]
     size = observations.width, observations.height
-    costs = [clip_cost(observations, prior, Camera.of_picture(*size, focal)) for focal in FOCALS]
+    cameras = [Camera.of_picture(*size, focal) for focal in FOCALS]
+    costs = np.array(
+        [camera_cost(asked, prior[keys], network_identity, camera) for camera in cameras]
+    )
     costs += 0.5 * (np.log(FOCALS / USUAL) / SPREAD) ** 2
     best = int(np.clip(np.argmin(costs), 1, len(FOCALS) - 2))
     before, here, after = costs[best - 1 : best + 2]
@@ -47,14 +55,15 @@ def solve_camera(observations: Observations, prior: np.ndarray) -> Camera:
     return Camera.of_picture(*size, FOCALS[best] * ratio ** np.clip(step, -1.0, 1.0))
 
 
-def clip_cost(observations: Observations, prior: np.ndarray, camera: Camera) -> float:
-    """What the best identity, poses and expressions of some key frames cost with a camera."""
-    found = observations.found
-    confidence = observations.confidence[found].astype(np.float64)
-    keys = key_frames(confidence, KEY_FRAMES)
-    evidence, prior = gather(observations, camera)[keys], prior[keys]
-    rotation = head_rotation(observations, camera)[keys]
-    network_identity = mean_identity(observations.identity[found], confidence)
+def camera_cost(
+    observations: Observations, prior: np.ndarray, network_identity: np.ndarray, camera: Camera
+) -> float:
+    """What the best identity, poses and expressions of some frames cost with a camera.
+
+    observations: S frames, which all show the face; prior: (S, 52) their shape weights by the
+    network, whose identity of the clip is (60,).
+    """
+    evidence, rotation = gather(observations, camera), head_rotation(observations, camera)
     identity = solve_identity(evidence, network_identity, prior, rotation, rounds=1)
     person = evidence.person(identity)
     pose, weights = solve_each(evidence, person, prior, rotation)
@@ -62,4 +71,4 @@ def clip_cost(observations: Observations, prior: np.ndarray, camera: Camera) -> 
     each = evidence.cost(residual) + cost(weights)
     each += 0.5 * (((weights - prior) / SHAPE_SIGMA) ** 2).sum(axis=1)
     person_cost = ((identity - network_identity) / IDENTITY_SIGMA) ** 2 + identity**2
-    return float(each.mean() * min(len(keys), INDEPENDENT) + 0.5 * person_cost.sum())
+    return float(each.mean() * min(len(prior), INDEPENDENT) + 0.5 * person_cost.sum())

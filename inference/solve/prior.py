@@ -47,8 +47,14 @@ def expression_prior(observations: Observations, neutral: int | None = None) -> 
     weights = np.clip(observations.expression[found].astype(np.float64), 0.0, 1.0)
     rest = NETWORK_FLOOR + _rest(weights, observations, neutral)
     prior = np.minimum(without_rest(weights, rest) / _response(), 1.0)
-    prior[:, LOOKS] = look_weights(observations.gaze[found])[:, LOOKS]
-    return prior
+    return with_looks(prior, observations.gaze[found])
+
+
+def with_looks(weights: np.ndarray, gaze: np.ndarray) -> np.ndarray:
+    """Shape weights (T, 52) with the lids following a gaze (T, 2, 2) rad."""
+    looking = weights.copy()
+    looking[:, LOOKS] = look_weights(gaze)[:, LOOKS]
+    return looking
 
 
 def _response() -> np.ndarray:

@@ -30,10 +30,10 @@ from inference.smooth import (
 )
 from inference.solve.band import Band, Difference, Penalty
 from inference.solve.evidence import Evidence
-from inference.solve.expression import FRAMES_AT_ONCE, frame_equations
+from inference.solve.expression import frame_equations, portions
 from inference.solve.pose import POSE_UNKNOWNS, Pose
-from inference.solve.prior import LOOKS
-from models.head import SHAPE_NAMES, PersonPoints, look_weights
+from inference.solve.prior import with_looks
+from models.head import SHAPE_NAMES, PersonPoints
 
 STILL_SPAN = 2.5
 """Seconds: where nothing moves, the smoother's time constant, (penalty / evidence)^(1/4) frames."""
@@ -139,16 +139,13 @@ class FrameEvidence:
 
     def looking(self, gaze: np.ndarray) -> FrameEvidence:
         """With the lids following a gaze (S, 2, 2) rad."""
-        prior = self.prior.copy()
-        prior[:, LOOKS] = look_weights(gaze)[:, LOOKS]
-        return replace(self, prior=prior)
+        return replace(self, prior=with_looks(self.prior, gaze))
 
     def equations(self, at: Trajectory) -> tuple[np.ndarray, np.ndarray]:
         """(S, 58, 58), (S, 58): quadratics for the step from a trajectory of S frames."""
         unknowns = POSE_UNKNOWNS + at.weights.shape[1]
         left, right = np.empty((len(self), unknowns, unknowns)), np.empty((len(self), unknowns))
-        for start in range(0, len(self), FRAMES_AT_ONCE):
-            part = slice(start, start + FRAMES_AT_ONCE)
+        for part in portions(len(self)):
             left[part], right[part] = frame_equations(
                 self.evidence[part], self.person, at.weights[part], at.pose[part], self.prior[part]
             )
