@@ -17,6 +17,7 @@ from .footage import MOVIE_SUFFIXES, PICTURE_SUFFIXES
 from .heads import head_of, reset_shapes
 from .preferences import find_runner
 from .properties import choices
+from .runner import RunnerError
 from .scene.character import add_posable_head
 from .scene.importer import ImportSettings, import_take
 from .take import TakeError, read_take
@@ -79,7 +80,7 @@ class MIEN_OT_capture(bpy.types.Operator, ImportHelper):
         footage = Path(bpy.path.abspath(self.filepath))
         try:
             self._start(context, footage)
-        except capture.RunnerError as error:
+        except RunnerError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         if bpy.app.background:
@@ -107,7 +108,7 @@ class MIEN_OT_capture(bpy.types.Operator, ImportHelper):
     def _start(self, context, footage: Path) -> None:
         global _running
         if not footage.exists():
-            raise capture.RunnerError(f"There is no footage at {footage}.")
+            raise RunnerError(f"There is no footage at {footage}.")
         take = Path(bpy.path.abspath(self.take_path)) if self.take_path else take_beside(footage)
         options = ("--quality", choices(context).quality)
         self._job = _running = capture.Job(find_runner(context), footage, take, options)

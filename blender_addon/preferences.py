@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import job
+from . import runner
 
 
 class MienPreferences(bpy.types.AddonPreferences):
@@ -39,9 +39,9 @@ class MIEN_OT_test_runner(bpy.types.Operator):
     def execute(self, context):
         preferences = context.preferences.addons[__package__].preferences
         try:
-            runner = find_runner(context)
-            preferences.answer = f"Works: {job.runner_version(runner)} in {runner.python}"
-        except job.RunnerError as error:
+            found = find_runner(context)
+            preferences.answer = f"Works: {runner.runner_version(found)} in {found.python}"
+        except runner.RunnerError as error:
             preferences.answer = str(error)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -49,11 +49,11 @@ class MIEN_OT_test_runner(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def find_runner(context: bpy.types.Context) -> job.Runner:
-    """The runner by the preferences; see `job.find_runner`."""
+def find_runner(context: bpy.types.Context) -> runner.Runner:
+    """The runner by the preferences; see `runner.find_runner`."""
     addon = context.preferences.addons.get(__package__)
     preferred = addon.preferences.runner_python if addon else ""
-    return job.find_runner(bpy.path.abspath(preferred) if preferred else "")
+    return runner.find_runner(bpy.path.abspath(preferred) if preferred else "")
 
 
 register, unregister = bpy.utils.register_classes_factory((MienPreferences, MIEN_OT_test_runner))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from blender_addon import job
-from blender_addon.job import Cancelled, Failed, Finished, Job, Notice, Progress, Runner
+from blender_addon.job import Cancelled, Failed, Finished, Job, Notice, Progress
+from blender_addon.runner import ADDON_FOLDER, Runner, RunnerError, runner_version
 
 DEADLINE = 20.0
 
@@ -179,7 +179,7 @@ def test_the_process_dies_with_its_parent(tmp_path):
     )
     parent = textwrap.dedent(f"""
         import os, sys, time
-        sys.path.insert(0, {str(job.ADDON_FOLDER.parent)!r})
+        sys.path.insert(0, {str(ADDON_FOLDER.parent)!r})
         from pathlib import Path
         from blender_addon.job import Job, Runner
         Job(Runner(Path(sys.executable), Path({str(tmp_path)!r})), Path("clip"), Path("take"))
@@ -206,57 +206,7 @@ def test_blenders_own_python_paths_do_not_leak(play, monkeypatch):
 def test_a_python_that_is_none(tmp_path):
     file = tmp_path / "python"
     file.write_text("no program")
-    with pytest.raises(job.RunnerError, match="does not start"):
+    with pytest.raises(RunnerError, match="does not start"):
         Job(Runner(file, tmp_path), tmp_path / "a", tmp_path / "b")
-    with pytest.raises(job.RunnerError, match="does not start"):
-        job.runner_version(Runner(file, tmp_path))
-
-
-def test_version_of_a_python_without_the_packages(tmp_path):
-    package = tmp_path / "inference"
-    package.mkdir()
-    (package / "__main__.py").write_text("import onnxruntime_of_nobody")
-    with pytest.raises(job.RunnerError, match="No module named 'onnxruntime_of_nobody'"):
-        job.runner_version(Runner(Path(sys.executable), tmp_path))
-
-
-class TestFindRunner:
-    @pytest.fixture
-    def addon(self, tmp_path, monkeypatch):
-        """An add-on folder inside a checkout that has everything."""
-        addon = tmp_path / "checkout" / "blender_addon"
-        addon.mkdir(parents=True)
-        for file in (".venv/bin/python", "inference/__main__.py"):
-            (addon.parent / file).parent.mkdir(parents=True, exist_ok=True)
-            (addon.parent / file).write_text("")
-        monkeypatch.setattr(job, "ADDON_FOLDER", addon)
-        monkeypatch.delenv(job.PYTHON_VARIABLE, raising=False)
-        return addon
-
-    def test_a_checkout_needs_no_setting(self, addon):
-        runner = job.find_runner()
-        assert runner == Runner(addon.parent / ".venv/bin/python", addon.parent)
-
-    def test_the_code_inside_the_extension_comes_first(self, addon):
-        (addon / "runner/inference").mkdir(parents=True)
-        (addon / "runner/inference/__main__.py").write_text("")
-        assert job.find_runner().folder == addon / "runner"
-
-    def test_the_preference_beats_the_variable(self, addon, tmp_path, monkeypatch):
-        preferred, named = tmp_path / "preferred", tmp_path / "named"
-        preferred.write_text("")
-        named.write_text("")
-        monkeypatch.setenv(job.PYTHON_VARIABLE, str(named))
-        assert job.find_runner(str(preferred)).python == preferred
-        assert job.find_runner().python == named
-
-    def test_says_what_is_missing(self, addon, tmp_path, monkeypatch):
-        with pytest.raises(job.RunnerError, match="preferences name"):
-            job.find_runner(str(tmp_path / "nothing"))
-        monkeypatch.setenv(job.PYTHON_VARIABLE, str(tmp_path / "nothing"))
-        with pytest.raises(job.RunnerError, match="MIEN_PYTHON"):
-            job.find_runner()
-        monkeypatch.delenv(job.PYTHON_VARIABLE)
-        (addon.parent / ".venv/bin/python").unlink()
-        with pytest.raises(job.RunnerError, match="name it in the add-on's preferences"):
-            job.find_runner()
+    with pytest.raises(RunnerError, match="does not start"):
+        runner_version(Runner(file, tmp_path))
