@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who is in the picture and what the face does: identity, expression, gaze.
 
-Expressions are made so that a network sees rare ones often. Each region of the face draws one
-of several actions (as coders of the Facial Action Coding System group them), the two sides nearly
-alike or, now and then, not at all; a few whole-face emotions tie the regions together.
+Expressions are made so that a network sees rare ones often: what moves the skin little or seldom
+in life, as a jaw pushed aside or puffed cheeks, is drawn as often as a frown. Each region of the
+face draws one of several actions (as coders of the Facial Action Coding System group them), the two
+sides nearly alike or, now and then, not at all; a few whole-face emotions tie the regions together.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ _INDEX = {name: position for position, name in enumerate(SHAPE_NAMES)}
 Action = tuple[float, dict[str, float]]
 
 EYE_ACTIONS: tuple[Action, ...] = (
-    (0.32, {}),
-    (0.18, {"eyeBlink": 1.1}),
-    (0.13, {"eyeBlink": 0.6}),
+    (0.26, {}),
+    (0.22, {"eyeBlink": 1.25}),
+    (0.30, {"eyeBlink": 0.5}),
     (0.10, {"eyeSquint": 1.0}),
     (0.07, {"eyeSquint": 0.9, "cheekSquint": 0.9, "eyeBlink": 0.35}),
     (0.13, {"eyeWide": 1.0}),
@@ -71,10 +72,19 @@ JAW_ACTIONS: tuple[Action, ...] = (
     (0.22, {"jawOpen": 0.35}),
     (0.14, {"jawOpen": 0.7}),
     (0.10, {"jawOpen": 1.0}),
-    (0.05, {"jawOpen": 0.6, "mouthClose": 0.6}),
-    (0.03, {"jawForward": 1.0}),
-    (0.02, {"jawLeft": 1.0}),
-    (0.02, {"jawRight": 1.0}),
+    (0.08, {"jawOpen": 0.6, "mouthClose": 0.6}),
+)
+
+# Jaw and mouth pushed out of the middle, whatever else they do.
+SHIFT_ACTIONS: tuple[Action, ...] = (
+    (0.52, {}),
+    (0.09, {"jawForward": 1.2}),
+    (0.08, {"jawLeft": 1.2}),
+    (0.08, {"jawRight": 1.2}),
+    (0.08, {"mouthLeft": 1.1}),
+    (0.08, {"mouthRight": 1.1}),
+    (0.035, {"jawLeft": 0.9, "mouthLeft": 0.8}),
+    (0.035, {"jawRight": 0.9, "mouthRight": 0.8}),
 )
 
 MOUTH_ACTIONS: tuple[Action, ...] = (
@@ -84,25 +94,28 @@ MOUTH_ACTIONS: tuple[Action, ...] = (
     (0.07, {"mouthPucker": 1.0}),
     (0.06, {"mouthFunnel": 1.0}),
     (0.06, {"mouthFrown": 1.0, "mouthShrugLower": 0.5}),
-    (0.05, {"mouthPress": 1.0}),
+    (0.09, {"mouthPress": 1.0}),
     (0.05, {"mouthRollLower": 1.0, "mouthRollUpper": 1.0}),
-    (0.03, {"mouthRollLower": 1.0}),
-    (0.02, {"mouthRollUpper": 1.0}),
+    (0.05, {"mouthRollLower": 1.0}),
+    (0.04, {"mouthRollUpper": 1.0}),
     (0.06, {"mouthStretch": 1.0, "mouthLowerDown": 0.6}),
     (0.04, {"mouthUpperUp": 1.0, "noseSneer": 0.6}),
-    (0.04, {"mouthLowerDown": 1.0}),
-    (0.03, {"mouthDimple": 1.0}),
-    (0.03, {"mouthShrugUpper": 0.9, "mouthShrugLower": 1.0}),
-    (0.02, {"mouthLeft": 1.0}),
-    (0.02, {"mouthRight": 1.0}),
+    (0.07, {"mouthLowerDown": 1.1}),
+    (0.12, {"mouthDimple": 1.1}),
+    (0.08, {"mouthShrugUpper": 1.0, "mouthShrugLower": 1.0}),
+    (0.06, {"mouthShrugUpper": 1.1}),
 )
 
 EXTRA_ACTIONS: tuple[Action, ...] = (
-    (0.80, {}),
-    (0.07, {"cheekPuff": 1.0}),
-    (0.07, {"noseSneer": 1.0}),
-    (0.06, {"tongueOut": 1.0, "jawOpen": 0.35}),
+    (0.52, {}),
+    (0.24, {"cheekPuff": 1.1}),
+    (0.17, {"noseSneer": 1.1}),
+    (0.07, {"tongueOut": 1.0, "jawOpen": 0.35}),
 )
+
+REGION_ACTIONS = (EYE_ACTIONS, BROW_ACTIONS, JAW_ACTIONS, SHIFT_ACTIONS, MOUTH_ACTIONS,
+                  EXTRA_ACTIONS)
+"""A face that shows no emotion draws one action of each."""
 
 EMOTIONS: tuple[Action, ...] = (
     (0.34, {"mouthSmile": 0.9, "cheekSquint": 0.7, "eyeSquint": 0.4, "mouthUpperUp": 0.35,
@@ -151,7 +164,7 @@ def sample_activity(rng: np.random.Generator) -> np.ndarray:
     if rng.random() < EMOTION_PROBABILITY:
         act(weights, EMOTIONS, rng)
     else:
-        for actions in (EYE_ACTIONS, BROW_ACTIONS, JAW_ACTIONS, MOUTH_ACTIONS, EXTRA_ACTIONS):
+        for actions in REGION_ACTIONS:
             act(weights, actions, rng)
         if rng.random() < WINK_PROBABILITY:
             _wink(weights, rng)
@@ -224,9 +237,17 @@ def limit_lids(weights: np.ndarray) -> None:
         weights[_INDEX["eyeWide" + side]] *= 1.0 - weights[blink]
 
 
+_PARTS_LIPS = [_INDEX[name] for name in (
+    "jawOpen", "mouthFunnel", "tongueOut", "mouthUpperUpLeft", "mouthUpperUpRight",
+    "mouthLowerDownLeft", "mouthLowerDownRight",
+)]  # fmt: skip
+
+
 def possible(weights: np.ndarray) -> np.ndarray:
     """Weights (52,), changed in place: without what a face cannot do at once, and what linear
     shapes must not add up to."""
+    # Cheeks hold air only behind closed lips.
+    weights[_PARTS_LIPS] *= 1.0 - weights[_INDEX["cheekPuff"]]
     weights[_INDEX["mouthClose"]] = min(weights[_INDEX["mouthClose"]], weights[_INDEX["jawOpen"]])
     limit_lids(weights)
     for side in ("Left", "Right"):

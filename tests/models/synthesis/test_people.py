@@ -9,7 +9,7 @@ from models.evaluation.label_exactness import Posed
 from models.head import GROUP_NAMES, SHAPE_NAMES, load_head, look_weights
 from models.synthesis import pool
 from models.synthesis.landmarks import project, project_points
-from models.synthesis.people import sample_expression, sample_gaze, sample_identity
+from models.synthesis.people import possible, sample_expression, sample_gaze, sample_identity
 from models.synthesis.raster import rasterize
 from models.synthesis.renderer import PeopleRenderer
 from models.synthesis.view import FACING, frame_face, sample_rotation
@@ -175,6 +175,28 @@ def test_gaze_sets_the_lids_and_faces_vary():
     wink = np.abs(weights[:, index["eyeBlinkLeft"]] - weights[:, index["eyeBlinkRight"]]) > 0.6
     assert 0.01 < wink.mean() < 0.3
     assert np.abs(sample_identity(rng, len(head.identity_basis))).max() <= 2.6
+
+
+def test_what_is_seldom_in_life_is_not_seldom_in_pictures():
+    """Shapes that move the skin little, and half-closed lids that do not look down."""
+    rng = np.random.default_rng(2)
+    weights = np.array([sample_expression(rng, sample_gaze(rng)) for _ in range(1500)])
+    shape = {name: weights[:, index] for index, name in enumerate(SHAPE_NAMES)}
+    for name in ("jawForward", "jawLeft", "jawRight", "mouthLeft", "mouthRight", "mouthShrugUpper",
+                 "mouthDimpleLeft", "cheekPuff", "noseSneerRight"):
+        assert (shape[name] > 0.25).mean() > 0.05, name
+        assert (shape[name] > 0.9).mean() > 0.015, name
+    half = np.abs(shape["eyeBlinkLeft"] - 0.5) < 0.25
+    assert (half & (shape["eyeLookDownLeft"] < 0.15)).mean() > 0.1, "level gaze"
+    rest = weights[:, [not name.startswith("eyeLook") for name in SHAPE_NAMES]]
+    assert (rest.max(axis=1) == 0).mean() > 0.05, "faces at rest stay"
+
+
+def test_puffed_cheeks_keep_the_lips_closed():
+    weights = np.zeros(len(SHAPE_NAMES))
+    weights[[SHAPE_NAMES.index(name) for name in ("jawOpen", "mouthClose", "mouthUpperUpLeft",
+                                                  "tongueOut", "cheekPuff")]] = 1.0
+    assert {SHAPE_NAMES[index] for index in np.flatnonzero(possible(weights))} == {"cheekPuff"}
 
 
 def test_poses_cover_the_range():
