@@ -16,7 +16,7 @@ ACROSS = "images"
 LEFT_OUT = (ACROSS, "steps", "seconds")
 COLUMNS = 4  # charts side by side
 CHART = (300, 170)  # px of a plot, width and height
-LEFT, TOP, RIGHT, BOTTOM = 62, 26, 16, 24  # px around it, for its figures and its title
+LEFT, TOP, RIGHT, BOTTOM = 62, 42, 16, 24  # px around it, for its figures and its title
 LEGEND_HEIGHT = 26
 TICKS = 5  # about so many an axis
 MARGIN = 0.05  # of a curve's height, left free above and below it
@@ -110,17 +110,15 @@ def chart(title, curves):
         cv2.line(image, (round(column), TOP), (round(column), TOP + height), GRID)
         _write(image, f"{value:g}k", (round(column), TOP + height + 15), align=0.5)
     cv2.rectangle(image, (LEFT, TOP), (LEFT + width, TOP + height), FRAME)
-    _write(image, title.replace("_", " "), (LEFT, TOP - 8), size=0.45)
-    end = LEFT + width
-    for number, curve in reversed(list(enumerate(shown))):
+    _write(image, title.replace("_", " "), (LEFT, TOP - 24), size=0.45)
+    start = LEFT
+    for number, curve in enumerate(shown):
         if _any(curve):
             colour = COLOURS[number % len(COLOURS)]
             points = [place(x, y, x_axis, y_axis) for x, y in zip(*curve, strict=True)]
             _line(image, np.array(points), colour)
-            # The last values stand above the chart, right to left, as long as there is room.
-            text = f"{curve[1][-1]:.4g}"
-            if end - LEFT > width / 2:
-                end -= _write(image, text, (end, TOP - 8), colour=colour, align=1.0) + 8
+            text = f"{curve[1][-1]:.4g}"  # where it ended
+            start += 10 + _write(image, text, (start, TOP - 8), colour=colour)
     return image
 
 
