@@ -114,13 +114,16 @@ MAX_GRID = 96
 """Crops of a grid; longer pictures than that are sampled more coarsely."""
 
 
-def find_faces(network: Network, image: np.ndarray) -> list[Face]:
-    """All faces in ``image`` (H, W, 3) uint8 RGB, the best first. For stills: it takes its time."""
+def find_faces(network: Network, image: np.ndarray, least_rounds: int = 1) -> list[Face]:
+    """Faces in ``image`` (H, W, 3) uint8 RGB, the best first. For stills: it takes its time.
+
+    least_rounds: of proposals, even where a face is certain before; more find the people beside it.
+    """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     faces: list[Face] = []
-    for crops in proposal_rounds(grey):
+    for rounds, crops in enumerate(proposal_rounds(grey), start=1):
         faces = distinct(faces + examine(network, image, crops))
-        if any(is_certain(face, grey.shape) for face in faces):
+        if rounds >= least_rounds and any(is_certain(face, grey.shape) for face in faces):
             break
     return [seen_both_ways(network, image, face) for face in faces]
 

@@ -11,7 +11,8 @@ Exit codes
 2    a wrong command line
 3    the input cannot be read (:class:`FootageError`, :class:`TakeError` while reading)
 4    no face in the input (:class:`NoFaceError`)
-5    the network or the asked-for device is not available (:class:`NetworkError`)
+5    something of the installation is missing or does not work: a package, the head, the network,
+     the asked-for device (:class:`InstallationError`, :class:`NetworkError`)
 6    the output cannot be written (:class:`OutputError`)
 130  interrupted from the keyboard
 143  ended by SIGTERM, or by the parent process closing standard input
@@ -53,10 +54,14 @@ class NoFaceError(RunnerError):
     exit_code = 4
 
 
-class NetworkError(RunnerError):
-    """The network's file or the device to run it on is missing."""
+class InstallationError(RunnerError):
+    """A part of Mien, or a package that it needs, is missing or does not work."""
 
     exit_code = 5
+
+
+class NetworkError(InstallationError):
+    """The network's file or the device to run it on is missing."""
 
 
 class OutputError(RunnerError):

@@ -21,11 +21,12 @@ import stat
 import sys
 import threading
 import time
-from typing import TextIO
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, TextIO
 
 from inference.errors import Terminated
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 PROGRESS_INTERVAL = 0.1
 """Seconds between two progress events of a stage: smooth to the eye, and no load for a reader."""
@@ -42,6 +43,9 @@ class Events:
     def progress(self, stage: str, done: int, total: int | None) -> None:
         """Stage ``stage`` has finished ``done`` of ``total`` steps (None: length not known)."""
         if self._bar is None or self._bar.desc.rstrip(": ") != stage:
+            # Only now: errors are told even where packages are missing.
+            from tqdm import tqdm
+
             self.close()
             self._bar = tqdm(total=total, desc=stage, file=self._log, leave=False)
         self._bar.update(done - self._bar.n)

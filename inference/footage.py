@@ -7,7 +7,7 @@ import queue
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,6 +28,14 @@ SINGLE_PICTURE_RATE = Fraction(1)
 TEXT_FORMATS = frozenset({"tty"})
 """FFmpeg "plays" any text file as a terminal session; nobody means that."""
 
+TURNS = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+QUARTER_TURNS = (0, *TURNS)
+"""Degrees clockwise by which pictures can be turned."""
+
 PREFETCH_FRAMES = 8
 """Decoded frames held ready: enough to ride over a slow frame, 50 MB at 1080p."""
 
@@ -42,7 +50,7 @@ class Frame:
     Attributes:
         index: number in the footage, the first being 0.
         time: seconds since the footage's first picture.
-        image: (H, W, 3) uint8 RGB, upright.
+        image: (H, W, 3) uint8 RGB, turned as the footage says and as was asked for.
     """
 
     index: int
@@ -82,11 +90,13 @@ class Footage:
 
     Attributes:
         path: the file or folder; None of a take that no footage was captured for.
-        width, height: of the upright picture, in pixels.
+        width, height: of the turned picture, in pixels.
         frame_rate: nominal, frames a second.
         frame_count: frames in the range, None where the container does not say.
         range: the part that is read.
         pictures: the files of a picture or a folder of pictures; empty for a video.
+        rotation: degrees clockwise by which pictures are turned because somebody asked for it.
+        container_rotation: the same because the file says so; comes before the other.
     """
 
     path: Path | None
@@ -96,6 +106,8 @@ class Footage:
     frame_count: int | None
     range: FrameRange
     pictures: tuple[Path, ...] = ()
+    rotation: int = 0
+    container_rotation: int = 0
 
     def __iter__(self) -> Iterator[Frame]:
         """Decode. Raises FootageError where the footage is damaged or ends before the range."""
@@ -106,7 +118,7 @@ class Footage:
                 break
             if frame.index >= self.range.first:
                 empty = False
-                yield frame
+                yield replace(frame, image=turned(frame.image, self.rotation))
         if empty:
             raise FootageError(f"{self.path} ends before frame {self.range.first}.")
 
@@ -117,16 +129,20 @@ class Footage:
             if self.range.stop is not None and index >= self.range.stop:
                 return
             image = read_picture(path)
-            if image.shape[:2] != (self.height, self.width):
+            size = _size(*image.shape[1::-1], self.rotation)
+            if size != (self.width, self.height):
                 raise FootageError(
-                    f"{path} is {image.shape[1]}x{image.shape[0]} pixels, but the pictures before"
-                    f" it are {self.width}x{self.height}."
+                    f"{path} is {size[0]}x{size[1]} pixels, but the pictures before it are"
+                    f" {self.width}x{self.height}."
                 )
             yield Frame(index, float(index / self.frame_rate), image)
 
 
 def open_footage(
-    path: str | Path, frames: FrameRange = FrameRange(), frame_rate: Fraction | None = None
+    path: str | Path,
+    frames: FrameRange = FrameRange(),
+    frame_rate: Fraction | None = None,
+    rotation: int = 0,
 ) -> Footage:
     """Look at a video, a picture, or a folder of numbered pictures.
 
@@ -134,6 +150,7 @@ def open_footage(
         path: the file or folder.
         frames: the part to read.
         frame_rate: of a folder of pictures (default 30); a video knows its own.
+        rotation: degrees clockwise by which to turn the pictures, of QUARTER_TURNS.
 
     Raises:
         FootageError: there is no such file, or it is not footage.
@@ -145,10 +162,11 @@ def open_footage(
         pictures = numbered_pictures(path)
         if not pictures:
             raise FootageError(f"The folder {path} holds no numbered pictures.")
-        return _open_pictures(path, pictures, frames, frame_rate or DEFAULT_FRAME_RATE)
+        rate = frame_rate or DEFAULT_FRAME_RATE
+        return _open_pictures(path, pictures, frames, rate, rotation)
     if path.suffix.lower() in PICTURE_SUFFIXES:
-        return _open_pictures(path, (path,), frames, SINGLE_PICTURE_RATE)
-    return _open_video(path, frames)
+        return _open_pictures(path, (path,), frames, SINGLE_PICTURE_RATE, rotation)
+    return _open_video(path, frames, rotation)
 
 
 def numbered_pictures(folder: Path) -> tuple[Path, ...]:
@@ -167,14 +185,23 @@ def read_picture(path: Path) -> np.ndarray:
     Raises:
         FootageError: the file is not there, or not a picture.
     """
+    return _decode(path, cv2.IMREAD_COLOR_RGB)
+
+
+def _decode(path: Path, flags: int) -> np.ndarray:
     try:
-        data = np.fromfile(path, np.uint8)
+        data = np.fromfile(path, np.uint8)  # OpenCV itself cannot open all paths on Windows
     except OSError as error:
         raise FootageError(f"{path} cannot be read: {error.strerror}.") from error
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
+    image = cv2.imdecode(data, flags) if data.size else None
     if image is None:
         raise FootageError(f"{path} is not a picture that can be read.")
     return image
+
+
+def turned(image: np.ndarray, rotation: int) -> np.ndarray:
+    """``image`` (H, W, C) turned clockwise by a rotation of QUARTER_TURNS, degrees."""
+    return cv2.rotate(image, TURNS[rotation]) if rotation else image
 
 
 def prefetch(footage: Footage) -> Iterator[Frame]:
@@ -219,14 +246,22 @@ def prefetch(footage: Footage) -> Iterator[Frame]:
 
 
 def _open_pictures(
-    path: Path, pictures: tuple[Path, ...], frames: FrameRange, frame_rate: Fraction
+    path: Path, pictures: tuple[Path, ...], frames: FrameRange, frame_rate: Fraction, rotation: int
 ) -> Footage:
-    height, width = read_picture(pictures[0]).shape[:2]
+    image = read_picture(pictures[0])
     count = frames.length_of(len(pictures))
-    return Footage(path, width, height, frame_rate, count, frames, pictures)
+    own = _exif_rotation(pictures[0], image)
+    size = _size(*image.shape[1::-1], rotation)
+    return Footage(path, *size, frame_rate, count, frames, pictures, rotation, own)
 
 
-def _open_video(path: Path, frames: FrameRange) -> Footage:
+def _exif_rotation(path: Path, image: np.ndarray) -> int:
+    """Degrees clockwise by which reading has turned a picture file (0 of a mirrored one)."""
+    stored = _decode(path, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    return next((own for own in QUARTER_TURNS if np.array_equal(turned(stored, own), image)), 0)
+
+
+def _open_video(path: Path, frames: FrameRange, rotation: int) -> Footage:
     with _open_container(path) as container:
         stream = _video_stream(container, path)
         rate = stream.average_rate or stream.guessed_rate or DEFAULT_FRAME_RATE
@@ -235,8 +270,10 @@ def _open_video(path: Path, frames: FrameRange) -> Footage:
             first = next(container.decode(stream))
         except (StopIteration, av.FFmpegError) as error:
             raise FootageError(f"{path} holds no picture that can be decoded.") from error
-        height, width = _upright(first).shape[:2]
-    return Footage(path, width, height, Fraction(rate), frames.length_of(count), frames)
+        own = _container_rotation(first)
+        size = _size(first.width, first.height, own + rotation)
+    count = frames.length_of(count)
+    return Footage(path, *size, Fraction(rate), count, frames, (), rotation, own)
 
 
 def _video_frames(path: Path) -> Iterator[Frame]:
@@ -313,6 +350,14 @@ def _damaged(path: Path, index: int) -> str:
 
 def _upright(picture: av.VideoFrame) -> np.ndarray:
     """(H, W, 3) uint8 RGB, turned as the container's display matrix says."""
-    image = picture.to_ndarray(format="rgb24")
-    quarter_turns = round(picture.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
+    return turned(picture.to_ndarray(format="rgb24"), _container_rotation(picture))
+
+
+def _container_rotation(picture: av.VideoFrame) -> int:
+    """Degrees clockwise, in quarter turns, that the container's display matrix asks for."""
+    return -90 * round(picture.rotation / 90) % 360
+
+
+def _size(width: int, height: int, rotation: int) -> tuple[int, int]:
+    """Width and height of a picture after a rotation in quarter turns, degrees."""
+    return (height, width) if rotation % 180 else (width, height)

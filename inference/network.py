@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import onnxruntime
 
 import models.head
 from inference.crop import CROP_SIZE
-from inference.errors import NetworkError
+from inference.errors import InstallationError, NetworkError
 
 WEIGHTS = Path(models.head.__file__).resolve().parent.parent / "weights" / "mien.onnx"
 """Where the weights lie, relative to the models package: a checkout and an add-on alike."""
@@ -92,7 +93,8 @@ class Network:
             data = self.path.read_bytes()
         except OSError as error:
             raise NetworkError(
-                f"The network's weights {self.path} cannot be read: {error.strerror}."
+                f"The network's weights {self.path} cannot be read ({error.strerror}); install Mien"
+                " again."
             ) from error
         self.sha256 = hashlib.sha256(data).hexdigest()
         try:
@@ -128,11 +130,27 @@ class Network:
         missing = [name for name in OUTPUT_NAMES if name not in present]
         if missing:
             raise NetworkError(f"{self.path} is not a network of this version: no {missing[0]}.")
-        points = len(models.head.load_head().point_vertices)
+        points = len(_installed_head().point_vertices)
         if present["points"][1] != points:
             raise NetworkError(
                 f"{self.path} does not fit the head: {present['points'][1]} points, not {points}."
             )
+
+
+def _installed_head() -> models.head.Head:
+    """The head model. Raises InstallationError where its file is missing or damaged."""
+    try:
+        return models.head.load_head()
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise InstallationError(f"Mien's head model cannot be read ({error}); install Mien again.") from (
+            error
+        )
+
+
+def present_devices() -> list[str]:
+    """Names of the devices that the installed onnxruntime was built for."""
+    available = set(onnxruntime.get_available_providers())
+    return [name for name, provider in PROVIDERS.items() if provider in available]
 
 
 def choose_device(device: str) -> str:
@@ -141,8 +159,7 @@ def choose_device(device: str) -> str:
     Raises:
         NetworkError: the installed onnxruntime cannot use this device.
     """
-    available = set(onnxruntime.get_available_providers())
-    present = [name for name, provider in PROVIDERS.items() if provider in available]
+    present = present_devices()
     if device == "auto":
         return next((name for name in AUTO_ORDER if name in present), "cpu")
     if device not in present:

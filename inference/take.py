@@ -86,6 +86,8 @@ def take_header(origin: Origin) -> dict[str, object]:
             "width": footage.width,
             "height": footage.height,
             "frame_rate": [footage.frame_rate.numerator, footage.frame_rate.denominator],
+            "rotation": footage.rotation,
+            "container_rotation": footage.container_rotation,
         },
         "shape_names": list(SHAPE_NAMES),
         "corrective_names": list(CORRECTIVE_NAMES),
@@ -108,6 +110,8 @@ def origin_of(header: dict) -> Origin:
         Fraction(*source["frame_rate"]),
         None,
         FrameRange(),
+        rotation=source.get("rotation", 0),
+        container_rotation=source.get("container_rotation", 0),
     )
     model = header["model"]
     return Origin(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import inference.__main__ as program
+import inference.commands
 from blender_addon.take import read_take
 from models.head import SHAPE_NAMES
 from tests.inference.painted import PaintedNetwork, Placed, paint
@@ -20,7 +21,7 @@ JAW = SHAPE_NAMES.index("jawOpen")
 
 @pytest.fixture
 def painted(monkeypatch):
-    monkeypatch.setattr(program, "Network", lambda device: PaintedNetwork())
+    monkeypatch.setattr(inference.commands, "Network", lambda device: PaintedNetwork())
 
 
 def talking_head(count=30):

@@ -45,6 +45,7 @@ def test_a_person_reads_the_result_on_stdout_and_the_rest_on_stderr():
 LONG_RUN = """
 import signal, sys, time
 import inference.__main__ as program
+import inference.commands
 signal.signal(signal.SIGINT, signal.default_int_handler)
 def wait(options, events):
     try:
@@ -53,7 +54,7 @@ def wait(options, events):
             time.sleep(0.02)
     finally:
         open(sys.argv[1], "w").write("cleaned up")
-program.run_capture = wait
+inference.commands.run_capture = wait
 sys.exit(program.main(["capture", "clip", "-o", "take", *sys.argv[2:]]))
 """
 
