@@ -53,9 +53,11 @@ def capture(
     )
     if not observations.found.any():
         raise NoFaceError(f"No face was found in {footage.path}.")
-    events.progress("solve", 0, 1)
-    performance = solve_clip(observations, settings)
-    events.progress("solve", 1, 1)
+    performance = solve_clip(
+        observations,
+        settings,
+        progress=lambda done, total: events.progress("solve", done, total),
+    )
     warnings = tuple(noticed(performance))
     for warning in warnings:
         events.warning(warning)
@@ -101,7 +103,11 @@ def capture_to_take(
 
 
 def solve_again(
-    take: Path, output: Path, settings: Settings, frames: FrameRange | None = None
+    take: Path,
+    output: Path,
+    settings: Settings,
+    events: Events,
+    frames: FrameRange | None = None,
 ) -> Performance:
     """Solve a take's stored observations with other settings into another take.
 
@@ -127,11 +133,19 @@ def solve_again(
     if frames is not None:
         observations = observations[within(frames, observations.frame)]
         changed["frames"] = [frames.first, frames.stop]
-    performance = solve_clip(observations, settings, camera, identity)
+    performance = solve_clip(
+        observations,
+        settings,
+        camera,
+        identity,
+        lambda done, total: events.progress("solve", done, total),
+    )
     origin = origin_of(header)
+    events.progress("write", 0, 1)
     write_take(
         output, performance, replace(origin, settings=origin.settings | changed), observations
     )
+    events.progress("write", 1, 1)
     return performance
 
 

@@ -53,7 +53,7 @@ def run_check(options: argparse.Namespace, events: Events) -> None:
 def run_solve(options: argparse.Namespace, events: Events) -> None:
     check_writable(options.output)
     performance = solve_again(
-        options.take, options.output, settings_of(options), options.frames
+        options.take, options.output, settings_of(options), events, options.frames
     )
     frames = len(performance.time)
     events.result(f"{options.output}: {frames} frames", take=str(options.output), frames=frames)

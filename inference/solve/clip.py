@@ -9,7 +9,7 @@ from inference.errors import NoFaceError
 from inference.observations import Observations
 from inference.solve.camera import Camera
 from inference.solve.evidence import gather, head_rotation
-from inference.solve.expression import fit_expression, solve_each
+from inference.solve.expression import ITERATIONS, fit_expression, solve_each
 from inference.solve.identity import key_frames, mean_identity, solve_identity
 from inference.solve.lens import solve_camera
 from inference.solve.likeness import with_likeness
@@ -18,6 +18,7 @@ from inference.solve.performance import Performance
 from inference.solve.prior import expression_prior, with_looks
 from inference.solve.settings import Quality, Settings
 from inference.solve.trajectory import FrameEvidence, Trajectory, smooth_trajectory
+from inference.solve.work import Progress, Work
 
 FULL_FRAME = 36.0
 """Millimetres: the longer side of a 35 mm camera's picture, in whose focal lengths people think."""
@@ -31,6 +32,7 @@ def solve_clip(
     settings: Settings = Settings(),
     camera: Camera | None = None,
     identity: np.ndarray | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> Performance:
     """Solve a clip: one identity, and pose, expression and gaze of every frame.
 
@@ -39,6 +41,7 @@ def solve_clip(
         settings: what a person chose.
         camera: the lens; that of the settings, or else found from the clip, unless given.
         identity: (60,) who it is; found from the clip unless given.
+        progress: told of the frames that are solved.
 
     Raises:
         NoFaceError: no frame shows a face.
@@ -48,16 +51,19 @@ def solve_clip(
     if not found.any():
         raise NoFaceError("No face was found in any frame.")
     prior = expression_prior(observations, settings.neutral)
+    work = Work(int(found.sum()), ITERATIONS + 1, progress)
     camera = camera or chosen_camera(observations, settings) or solve_camera(observations, prior)
-    frames, identity, start = solve_frames(observations, camera, prior, identity)
+    frames, identity, start = solve_frames(observations, camera, prior, identity, work)
     motion = Motion(observations, settings)
     gaze = motion.gaze(start.weights)
     if settings.quality is Quality.LIVE:
         trajectory = motion.live(start)
     else:
         frames = frames.looking(gaze[found])
-        trajectory = solve_stretches(frames, start, observations, motion, settings.smoothing)
-    return Performance(
+        trajectory = solve_stretches(
+            frames, start, observations, motion, settings.smoothing, work
+        )
+    performance = Performance(
         identity=identity,
         camera=camera,
         time=observations.time,
@@ -70,6 +76,8 @@ def solve_clip(
         gaze=gaze,
         points68=motion.points(),
     )
+    work.finished()
+    return performance
 
 
 def chosen_camera(observations: Observations, settings: Settings) -> Camera | None:
@@ -85,10 +93,12 @@ def solve_frames(
     camera: Camera,
     prior: np.ndarray,
     identity: np.ndarray | None = None,
+    work: Work | None = None,
 ) -> tuple[FrameEvidence, np.ndarray, Trajectory]:
     """One identity (60,), and the S frames that show a face, each solved for itself.
 
-    prior: (S, 52) shape weights by the network; identity: as it is, if it is known.
+    prior: (S, 52) shape weights by the network; identity: as it is, if it is known; work:
+    told of the steps.
     """
     found = observations.found
     evidence, rotation = gather(observations, camera), head_rotation(observations, camera)
@@ -98,11 +108,11 @@ def solve_frames(
         network_identity = mean_identity(observations.identity[found], confidence)
         identity = solve_identity(evidence[keys], network_identity, prior[keys], rotation[keys])
     person = evidence.person(identity)
-    pose, weights = solve_each(evidence, person, prior, rotation)
+    pose, weights = solve_each(evidence, person, prior, rotation, work)
     time = observations.time[found]
     if time[-1] - time[0] >= LIKENESS_SECONDS:
         person = with_likeness(evidence, person, weights, pose)
-        pose, weights = fit_expression(evidence, person, prior, pose, near=weights)
+        pose, weights = fit_expression(evidence, person, prior, pose, weights, work)
     return FrameEvidence(evidence, person, prior, confidence), identity, Trajectory(pose, weights)
 
 
@@ -112,6 +122,7 @@ def solve_stretches(
     observations: Observations,
     motion: Motion,
     strength: float,
+    work: Work | None = None,
 ) -> Trajectory:
     """The trajectory of all T frames: every stretch of the clip solved at once, gaps filled."""
     found, place = observations.found, np.cumsum(observations.found) - 1
@@ -120,7 +131,12 @@ def solve_stretches(
         own = place[part.slice][found[part.slice]]
         parts.append(
             smooth_trajectory(
-                frames[own], start[own], found[part.slice], observations.time[part.slice], strength
+                frames[own],
+                start[own],
+                found[part.slice],
+                observations.time[part.slice],
+                strength,
+                work,
             )
         )
     return motion.filled(parts)

@@ -18,6 +18,7 @@ from inference.solve.pose import (
     solve_normal_equations,
 )
 from inference.solve.sparsity import add_cost
+from inference.solve.work import Work
 from models.head import CORRECTIVE_NAMES, SHAPE_NAMES, PersonPoints, corrective_slopes, factors
 
 EXPRESSION_SIGMA = 0.12
@@ -53,6 +54,7 @@ def fit_expression(
     prior: np.ndarray,
     pose: Pose,
     near: np.ndarray | None = None,
+    work: Work | None = None,
 ) -> tuple[Pose, np.ndarray]:
     """Poses and shape weights (T, 52) in [0, 1] of a clip.
 
@@ -66,6 +68,7 @@ def fit_expression(
         prior: (T, 52) the network's weights, in [0, 1].
         pose: a near guess.
         near: (T, 52) weights so near that a single step from them is enough.
+        work: told of the steps.
     """
     weights = np.empty_like(prior, dtype=np.float64)
     rotation, position = np.empty((len(prior), 3, 3)), np.empty((len(prior), 3))
@@ -76,11 +79,17 @@ def fit_expression(
             evidence[part], person, prior[part], pose[part], guess, steps
         )
         rotation[part], position[part] = fitted.rotation, fitted.position
+        if work:
+            work.fitted(len(guess), steps)
     return Pose(rotation, position), weights
 
 
 def solve_each(
-    evidence: Evidence, person: PersonPoints, prior: np.ndarray, rotation: np.ndarray
+    evidence: Evidence,
+    person: PersonPoints,
+    prior: np.ndarray,
+    rotation: np.ndarray,
+    work: Work | None = None,
 ) -> tuple[Pose, np.ndarray]:
     """Pose and shape weights (T, 52) of every frame by itself.
 
@@ -91,7 +100,7 @@ def solve_each(
     for rows in portions(len(prior)):
         seen, face = evidence[rows], person.express(prior[rows])
         parts.append(fit_pose(seen, face, initial_pose(seen, face, rotation[rows])))
-    return fit_expression(evidence, person, prior, Pose.joined(parts))
+    return fit_expression(evidence, person, prior, Pose.joined(parts), work=work)
 
 
 def _fit_frames(

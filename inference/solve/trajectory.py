@@ -33,6 +33,7 @@ from inference.solve.evidence import Evidence
 from inference.solve.expression import frame_equations, portions
 from inference.solve.pose import POSE_UNKNOWNS, Pose
 from inference.solve.prior import with_looks
+from inference.solve.work import Work
 from models.head import SHAPE_NAMES, PersonPoints
 
 STILL_SPAN = 2.5
@@ -158,6 +159,7 @@ def smooth_trajectory(
     seen: np.ndarray,
     time: np.ndarray,
     strength: float = 1.0,
+    work: Work | None = None,
 ) -> Trajectory:
     """The trajectory of a stretch of T frames, S of which show the face.
 
@@ -167,11 +169,12 @@ def smooth_trajectory(
         seen: (T,) bool, which they are.
         time: (T,) seconds, increasing.
         strength: scales the noise and the time constant; at 0 only unseen frames are filled.
+        work: told of the S frames.
     """
     if strength == 0 or seen.sum() < SHORTEST:
         return start.bridged(seen, time)
     place = np.cumsum(seen) - seen  # of a frame among the S
-    whole = None
+    whole, begun = None, 0
     for first in range(0, max(len(time) - OVERLAP, 1), FRAMES - OVERLAP):
         rows = slice(first, first + FRAMES)
         own = place[rows][seen[rows]]
@@ -180,6 +183,9 @@ def smooth_trajectory(
         else:
             part = _smooth_at_once(evidence[own], start[own], seen[rows], time[rows], strength)
         whole = part if whole is None else _joined(whole, part, first)
+        if work:
+            work.smoothed(int(seen[begun : rows.stop].sum()))
+            begun = rows.stop
     return whole
 
 

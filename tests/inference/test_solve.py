@@ -416,3 +416,16 @@ def test_smoothing_is_as_strong_as_asked():
     assert np.allclose(raw.weights[:, JAW], raw.weights_raw[:, JAW])
     unrest = [np.abs(np.diff(p.weights, 2, axis=0)).mean() for p in (raw, weak, strong)]
     assert unrest[0] > 1.2 * unrest[1] > 1.2 * 1.3 * unrest[2]
+
+
+def test_progress_goes_from_nothing_to_all_frames_and_never_back():
+    for frames, quality in ((12, Quality.TAKE), (150, Quality.TAKE), (150, Quality.LIVE)):
+        told = []
+        solve_clip(
+            make_clip(frames=frames, point_noise=0.5).observations,
+            Settings(quality=quality),
+            progress=lambda *done: told.append(done),
+        )
+        assert told[0] == (0, frames) and told[-1] == (frames, frames)
+        assert all(a < b for (a, _), (b, _) in zip(told, told[1:], strict=False))
+        assert len(told) > 2

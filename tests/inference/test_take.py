@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 import dataclasses
+import json
 import stat
 from fractions import Fraction
 from pathlib import Path
@@ -190,3 +191,36 @@ def test_a_lens_that_is_given_is_taken(tmp_path, capsys):
     with pytest.raises(SystemExit):
         program.main(["solve", str(take), "-o", str(other), "--lens", "1"])
     assert "8 to 2000 mm" in capsys.readouterr().err
+
+
+def test_solving_again_tells_its_progress_and_may_replace_the_take(tmp_path, capsys):
+    clip = make_clip(frames=70, point_noise=0.5)
+    folder = tmp_path / "nachträglich gelöst"
+    folder.mkdir()
+    take = folder / "schöner take.mien.npz"
+    write_take(take, solve_clip(clip.observations), origin_of(take), clip.observations)
+    before = read_take(take)[1]["weights"]
+    arguments = ["solve", str(take), "-o", str(take), "--smoothing", "5", "--json-events"]
+    assert program.main(arguments) == 0
+    *progress, result = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert result == {"event": "result", "take": str(take), "frames": 70}
+    solved = [event["done"] for event in progress if event["stage"] == "solve"]
+    assert solved == sorted(set(solved)) and solved[0] == 0 and solved[-1] == 70
+    assert [event["stage"] for event in progress][-2:] == ["write", "write"]
+    assert not np.array_equal(read_take(take)[1]["weights"], before)
+    assert list(folder.iterdir()) == [take]
+
+
+def test_a_solve_that_is_broken_off_leaves_the_take_as_it_was(tmp_path, monkeypatch):
+    clip = make_clip(frames=20, point_noise=0.5)
+    take = tmp_path / "take.mien.npz"
+    write_take(take, solve_clip(clip.observations), origin_of(take), clip.observations)
+    before = take.read_bytes()
+
+    def broken_off(file, **arrays):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez_compressed", broken_off)
+    assert program.main(["solve", str(take), "-o", str(take)]) == 130
+    assert take.read_bytes() == before and list(tmp_path.iterdir()) == [take]
