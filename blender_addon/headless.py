@@ -99,12 +99,12 @@ def _run(take: Take, options: argparse.Namespace) -> None:
     import bpy
 
     from .scene import studio
-    from .scene.importer import import_take
+    from .scene.apply import apply_to_new_head
 
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     scene = bpy.context.scene
     name = options.take.name.removesuffix(".npz").removesuffix(".mien")
-    imported = import_take(bpy.context, take, name, beside=options.take.parent)
+    imported = apply_to_new_head(bpy.context, take, name, path=options.take)
     for warning in imported.warnings:
         print(f"warning: {warning}", file=sys.stderr)
 

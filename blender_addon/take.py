@@ -42,6 +42,9 @@ class Source:
     width: int
     height: int
     frame_rate: Fraction
+    # Degrees clockwise by which pictures were turned: asked for, and by the file's own word.
+    rotation: int = 0
+    container_rotation: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class Take:
     skin_weight: np.ndarray  # (V, 4) float32
     texture: np.ndarray | None = None  # (H, W, 3|4) uint8, top row first
     normal_map: np.ndarray | None = None  # (H, W, 3|4) uint8, top row first
+    points68_vertex: np.ndarray | None = None  # (68,) int32, vertices that points68 are of
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,7 @@ _FIELDS = {
     "skin_weight": _Field(np.float32, ("V", 4)),
 }
 _PICTURES = ("texture", "normal_map")
+_OPTIONAL = {"points68_vertex": _Field(np.int32, (68,))}
 
 
 def read_take(path: str | Path) -> Take:
@@ -149,6 +154,11 @@ def read_take(path: str | Path) -> Take:
         header = _read_header(arrays)
         sizes = _sizes(header, arrays)
         values = {name: _checked(name, arrays, field, sizes) for name, field in _FIELDS.items()}
+        values |= {
+            name: _checked(name, arrays, field, sizes)
+            for name, field in _OPTIONAL.items()
+            if name in arrays
+        }
         pictures = {name: _picture(name, arrays) for name in _PICTURES}
         take = Take(header=header, **values, **pictures)
         _check_references(take)
@@ -161,7 +171,7 @@ def read_take(path: str | Path) -> Take:
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise TakeError(f"There is no take at {path}.")
-    wanted = ("header", *_FIELDS, *_PICTURES)
+    wanted = ("header", *_FIELDS, *_OPTIONAL, *_PICTURES)
     try:
         # Without pickle: a take comes from elsewhere, and a pickle may run any code. Opened as an
         # archive first, since numpy would also take a file that holds one lone array.
@@ -213,12 +223,21 @@ def _read_source(words: dict) -> Source:
         width=int(words["width"]),
         height=int(words["height"]),
         frame_rate=Fraction(int(numerator), int(denominator)),
+        rotation=_quarter_turns(words.get("rotation", 0)),
+        container_rotation=_quarter_turns(words.get("container_rotation", 0)),
     )
     if source.width < 1 or source.height < 1:
         raise ValueError("the footage has no size")
     if source.frame_rate <= 0:
         raise ValueError("the frame rate is not positive")
     return source
+
+
+def _quarter_turns(degrees: float) -> int:
+    """0, 90, 180 or 270."""
+    if degrees % 90:
+        raise ValueError("a rotation is no quarter turn")
+    return int(degrees) % 360
 
 
 def _names(words: list) -> tuple[str, ...]:
@@ -288,8 +307,11 @@ def _check_references(take: Take) -> None:
         ("quads", len(take.neutral)),
         ("group", len(header.group_names)),
         ("skin_index", len(header.bone_names)),
+        ("points68_vertex", len(take.neutral)),
     ):
         indices = getattr(take, name)
+        if indices is None:
+            continue
         if indices.min() < 0 or indices.max() >= count:
             raise TakeError(f"{name} points outside of 0 to {count - 1}.")
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A take turned into a Blender scene. `importer.import_take` is the way in."""
+"""A take turned into a Blender scene. `apply` holds the ways in."""

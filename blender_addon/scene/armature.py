@@ -122,22 +122,22 @@ def bind(head: bpy.types.Object, rig: bpy.types.Object, take: Take) -> None:
     head.parent = rig
 
 
+def mean_pose(performance: Performance) -> Matrix:
+    """Where the head is in the middle of the performance, seen by a camera at the origin."""
+    matrix = np.eye(4)
+    stand = _mean_pose(_head_pose(performance), performance.found)
+    matrix[:3, :3], matrix[:3, 3] = stand.rotation, stand.position
+    return Matrix(matrix.tolist())
+
+
 def pose_channels(rig: bpy.types.Object, performance: Performance) -> list[Channel]:
-    """Place the armature object at the performance's mean pose, and give the bones' channels.
+    """The bones' channels in an armature object that stands at the performance's mean pose.
 
     Widens the limits of bones that the performance turns further.
     """
-    head = Pose(
-        *pose_to_world(
-            matrix_from_quaternion(performance.head_rotation),
-            np.asarray(performance.head_position, np.float64),
-        )
-    )
-    stand = _mean_pose(head, performance.found)
-    rig.matrix_world = _blender_matrix(stand)
+    head = _head_pose(performance)
+    head = _mean_pose(head, performance.found).inverse() @ head
     bones = {name: _rest(rig.data.bones[name]) for name in ("neck", "head", "eye.L", "eye.R")}
-
-    head = stand.inverse() @ head
     neck = _neck_pose(head, joint=bones["head"].position)
     movements = {"neck": neck, "head": neck.inverse() @ head}
     for side, name in enumerate(("eye.L", "eye.R")):
@@ -170,6 +170,16 @@ def found_channels(rig: bpy.types.Object, performance: Performance) -> list[Chan
     ]
 
 
+def _head_pose(performance: Performance) -> Pose:
+    """The head's placement in the world in every frame, seen by a camera at the origin."""
+    return Pose(
+        *pose_to_world(
+            matrix_from_quaternion(performance.head_rotation),
+            np.asarray(performance.head_position, np.float64),
+        )
+    )
+
+
 def _mean_pose(head: Pose, found: np.ndarray) -> Pose:
     """The middle of all frames with a face, or of all frames where none was found."""
     rows = found if found.any() else np.ones_like(found)
@@ -196,9 +206,3 @@ def _path(bone: str, channel: str) -> str:
 def _rest(bone: bpy.types.Bone) -> Pose:
     matrix = np.array(bone.matrix_local, np.float64)
     return Pose(matrix[:3, :3], matrix[:3, 3])
-
-
-def _blender_matrix(pose: Pose) -> Matrix:
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = pose.rotation, pose.position
-    return Matrix(matrix.tolist())

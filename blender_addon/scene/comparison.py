@@ -60,7 +60,7 @@ def _add_footage(strips, footage: Footage, first_frame: int, width: int, height:
         strip = strips.new_image("footage", str(footage.path), FOOTAGE_CHANNEL, FIRST_FRAME)
         size = strip.elements[0].orig_width, strip.elements[0].orig_height
     else:
-        clip = load_clip(footage, first_frame)
+        clip = load_clip(footage, first_frame, FIRST_FRAME)
         strip = strips.new_clip("footage", clip, FOOTAGE_CHANNEL, FIRST_FRAME)
         size = clip.size
     strip.transform.scale_x = strip.transform.scale_y = min(width / size[0], height / size[1])

@@ -13,6 +13,10 @@ import bpy
 import numpy as np
 
 
+# A custom property that tells this add-on's actions from an animator's.
+OURS = "mien_action"
+
+
 @dataclass(frozen=True)
 class Channel:
     """The values of one animated number over the frames."""
@@ -29,29 +33,95 @@ def vector_channels(data_path: str, values: np.ndarray) -> list[Channel]:
 
 
 def write_action(
-    datablock: bpy.types.ID, name: str, frames: np.ndarray, channels: list[Channel]
+    datablock: bpy.types.ID,
+    name: str,
+    frames: np.ndarray,
+    channels: list[Channel],
+    anew: bool = False,
 ) -> bpy.types.Action:
-    """Give a datablock a new action with one key per frame and channel.
+    """Give a datablock an action with one key per frame and channel.
 
     An action serves one datablock: Blender 4.2 and 4.3 cannot share one between a mesh's shape
-    keys and an object.
+    keys and an object. An action that was there stays in the file. If it is not this add-on's, it
+    plays on below the new one, from a track of the nonlinear animation: what the channels do not
+    hold still moves as before.
 
     Args:
         datablock: what the data paths start from.
         frames: (N,) scene frames, increasing.
+        anew: write into this add-on's action that the datablock has, if it has one. What was
+            laid over its curves, such as a gain, stays.
     """
-    action = bpy.data.actions.new(name)
-    curves = _curves_of(datablock, action)
+    action = datablock.animation_data.action if anew and datablock.animation_data else None
+    if action is None or OURS not in action or not curves_of(datablock):
+        _set_aside(datablock)
+        action = bpy.data.actions.new(name)
+        action[OURS] = True
+        curves = _new_curves(datablock, action)
+    else:
+        curves = _kept_curves(datablock, channels)
     points = np.empty((len(frames), 2), np.float32)
     points[:, 0] = frames
     for channel in channels:
         points[:, 1] = channel.values
-        _write_curve(curves, channel, points)
+        curve = anew and curves.find(channel.data_path, index=channel.index)
+        if curve:
+            curve.keyframe_points.clear()
+        else:
+            curve = curves.new(channel.data_path, index=channel.index)
+        _fill(curve, points, channel.interpolation)
     return action
 
 
-def _curves_of(datablock: bpy.types.ID, action: bpy.types.Action):
-    """The collection in which `action` keeps the curves of `datablock`."""
+def foreign_action(datablock: bpy.types.ID) -> bpy.types.Action | None:
+    """The action that moves a datablock, if it is not this add-on's."""
+    animation = datablock.animation_data
+    action = animation.action if animation else None
+    return action if action is not None and OURS not in action else None
+
+
+def curves_of(datablock: bpy.types.ID) -> list[bpy.types.FCurve]:
+    """The curves of the action that moves a datablock; none without one."""
+    animation = datablock.animation_data
+    if animation is None or animation.action is None:
+        return []
+    return [curve for home in _homes(animation) for curve in home]
+
+
+def read_keys(curve: bpy.types.FCurve) -> np.ndarray:
+    """(N, 2) frames and values of a curve's keys."""
+    points = np.empty(2 * len(curve.keyframe_points), np.float32)
+    curve.keyframe_points.foreach_get("co", points)
+    return points.reshape(-1, 2)
+
+
+def replace_keys(curve: bpy.types.FCurve, points: np.ndarray, interpolation: str) -> None:
+    """Let a curve hold these keys (N, 2) alone."""
+    curve.keyframe_points.clear()
+    _fill(curve, points.astype(np.float32), interpolation)
+
+
+def _set_aside(datablock: bpy.types.ID) -> None:
+    """Take the action off a datablock; see `write_action`."""
+    animation = datablock.animation_data
+    if animation is None or animation.action is None:
+        return
+    animation.use_tweak_mode = False
+    action = animation.action
+    if action.library is None:
+        action.use_fake_user = True
+    if OURS in action:
+        return
+    start, end = action.frame_range
+    strip = animation.nla_tracks.new().strips.new(action.name, int(start), action)
+    strip.frame_start_raw, strip.frame_end_raw = start, end
+    if hasattr(strip, "action_slot"):
+        strip.action_slot = animation.action_slot
+    animation.action = None
+
+
+def _new_curves(datablock: bpy.types.ID, action: bpy.types.Action):
+    """The collection in which a new action keeps the curves of `datablock`."""
     animation = datablock.animation_data or datablock.animation_data_create()
     animation.action = action
     if not hasattr(action, "slots"):
@@ -62,12 +132,33 @@ def _curves_of(datablock: bpy.types.ID, action: bpy.types.Action):
     return strip.channelbag(slot, ensure=True).fcurves
 
 
-def _write_curve(curves, channel: Channel, points: np.ndarray) -> None:
-    curve = curves.new(channel.data_path, index=channel.index)
+def _kept_curves(datablock: bpy.types.ID, channels: list[Channel]):
+    """The collection in which an action has curves of `datablock`, without those not wanted."""
+    home = _homes(datablock.animation_data)[0]
+    wanted = {(channel.data_path, channel.index) for channel in channels}
+    for curve in list(home):
+        if (curve.data_path, curve.array_index) not in wanted:
+            home.remove(curve)
+    return home
+
+
+def _homes(animation: bpy.types.AnimData) -> list:
+    """The collections in which an action keeps the curves of what it moves."""
+    action = animation.action
+    if not hasattr(action, "slots"):
+        return [action.fcurves]
+    slot = animation.action_slot
+    if slot is None:
+        return []
+    bags = [strip.channelbag(slot) for layer in action.layers for strip in layer.strips]
+    return [bag.fcurves for bag in bags if bag is not None]
+
+
+def _fill(curve: bpy.types.FCurve, points: np.ndarray, interpolation: str) -> None:
     keys = curve.keyframe_points
     keys.add(len(points))
     keys.foreach_set("co", points.ravel())
-    keys.foreach_set("interpolation", np.full(len(points), _code(channel.interpolation), np.int32))
+    keys.foreach_set("interpolation", np.full(len(points), _code(interpolation), np.int32))
     curve.update()
 
 

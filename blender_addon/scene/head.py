@@ -38,24 +38,28 @@ def add_subdivision(head: bpy.types.Object) -> None:
 
 
 def shape_channels(head: bpy.types.Object, take: Take, performance: Performance) -> list[Channel]:
-    """The channels of all shape keys but the driven ones.
+    """The channels of all shape keys that the head has, but the driven ones.
 
     Widens the slider of a key whose weights leave 0 to 1, and of what is driven by it.
     """
     shapes = take.header.shape_names
     names = shapes + take.header.corrective_names
     weights = np.concatenate([performance.weights, performance.corrective_weights], axis=1)
-    free = [column for column, name in enumerate(names) if rule_of(name, shapes) is None]
     keys = head.data.shape_keys
+    free = [
+        column
+        for column, name in enumerate(names)
+        if rule_of(name, shapes) is None and name in keys.key_blocks
+    ]
     for column in free:
         values = weights[:, column]
         block = keys.key_blocks[names[column]]
-        _widen_slider(block, float(values.min()), float(values.max()))
+        widen_slider(block, float(values.min()), float(values.max()))
     widen_driven(keys, shapes)
     return [Channel(value_path(names[column]), weights[:, column]) for column in free]
 
 
-def _widen_slider(block: bpy.types.ShapeKey, lowest: float, highest: float) -> None:
+def widen_slider(block: bpy.types.ShapeKey, lowest: float, highest: float) -> None:
     """Blender clamps a key's value to its slider, also when a curve drives it."""
     block.slider_max = min(max(block.slider_max, highest), LARGEST_WEIGHT)
     block.slider_min = max(min(block.slider_min, lowest), -LARGEST_WEIGHT)

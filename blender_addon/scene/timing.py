@@ -62,8 +62,8 @@ def set_scene_range(scene, performance: Performance) -> None:
     scene.frame_set(scene.frame_start)
 
 
-def place(take: Take, rate: Fraction) -> Performance:
-    """The take's rows on frames of a scene that runs at `rate`, the first row on `FIRST_FRAME`.
+def place(take: Take, rate: Fraction, start_frame: int = FIRST_FRAME) -> Performance:
+    """The take's rows on frames of a scene that runs at `rate`, the first row on `start_frame`.
 
     Rows that fall on whole frames are kept as they are, whatever lies between them. Any others
     (another rate, footage with an uneven clock) are sampled anew at every whole frame by their
@@ -72,7 +72,7 @@ def place(take: Take, rate: Fraction) -> Performance:
     position = (take.time - take.time[0]) * float(rate)
     whole = np.round(position)
     rows = Performance(
-        frame=FIRST_FRAME + whole,
+        frame=start_frame + whole,
         found=take.found,
         confidence=take.confidence,
         weights=take.weights,
@@ -83,11 +83,15 @@ def place(take: Take, rate: Fraction) -> Performance:
     )
     if np.abs(position - whole).max() <= ON_FRAME_TOLERANCE and (np.diff(whole) > 0).all():
         return rows
-    return _sample(rows, position, np.arange(np.floor(position[-1]) + 1))
+    wanted = np.arange(np.floor(position[-1]) + 1)
+    return replace(_sample(rows, position, wanted), frame=start_frame + wanted)
 
 
 def _sample(rows: Performance, position: np.ndarray, wanted: np.ndarray) -> Performance:
-    """Rows at `position` (T,), interpolated at `wanted` (N,); both in frames after the first."""
+    """Rows at `position` (T,), interpolated at `wanted` (N,); both in frames after the first.
+
+    `frame` stays as it was.
+    """
     before = np.clip(np.searchsorted(position, wanted, side="right") - 1, 0, len(position) - 2)
     after = before + 1
     share = (wanted - position[before]) / (position[after] - position[before])
@@ -105,7 +109,6 @@ def _sample(rows: Performance, position: np.ndarray, wanted: np.ndarray) -> Perf
 
     return replace(
         rows,
-        frame=FIRST_FRAME + wanted,
         found=rows.found[nearest],
         confidence=line(rows.confidence),
         weights=line(rows.weights),

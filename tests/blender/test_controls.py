@@ -10,9 +10,9 @@ import pytest
 from mathutils import Euler, Vector
 from test_scene import evaluated_vertices
 
+from blender_addon.scene.apply import apply_to_new_head
 from blender_addon.scene.character import add_posable_head
 from blender_addon.scene.controls import EYE_TARGET, LIMITS, opening_angle
-from blender_addon.scene.importer import import_take
 from blender_addon.take import read_take
 
 
@@ -92,7 +92,7 @@ def test_a_capture_keeps_its_own_gaze(empty_scene, tmp_path):
         aside = fabricate._turn((0.0, 1.0, 0.0), np.array([yaw]))
         arrays["eye_rotation"][row] = fabricate.multiply(aside, up)
     take = read_take(fabricate.write(tmp_path / "look.mien.npz", arrays))
-    made = import_take(empty_scene.context, take, "look")
+    made = apply_to_new_head(empty_scene.context, take, "look")
     assert made.rig[EYE_TARGET] == 0.0
     for row, (yaw, pitch) in enumerate(turns):
         empty_scene.context.scene.frame_set(row + 1)
@@ -144,7 +144,7 @@ def test_a_wild_capture_is_not_held_back(empty_scene, tmp_path):
     turns = fabricate._turn((0.0, 1.0, 0.0), np.array([-1.4, 0.0, 1.4]))
     arrays["head_rotation"] = fabricate.multiply(fabricate.LOOKING_INTO_THE_LENS, turns)
     take = read_take(fabricate.write(tmp_path / "wild.mien.npz", arrays))
-    made = import_take(empty_scene.context, take, "wild")
+    made = apply_to_new_head(empty_scene.context, take, "wild")
     for row, angle in ((0, 1.4), (1, 0.0), (2, 1.4)):
         empty_scene.context.scene.frame_set(row + 1)
         head = shown_bone(made.rig, "head")

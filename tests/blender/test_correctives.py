@@ -5,8 +5,8 @@ import fabricate
 import numpy as np
 import pytest
 
+from blender_addon.scene.apply import apply_to_new_head
 from blender_addon.scene.correctives import rule_of
-from blender_addon.scene.importer import import_take
 from blender_addon.take import read_take
 
 MEETING, HALFWAY = "mouthSmileLeft+jawOpen", "eyeBlinkLeft@50"
@@ -19,7 +19,7 @@ def made(empty_scene, tmp_path):
     arrays = fabricate.small_take(corrective_names=[MEETING, HALFWAY])
     arrays["corrective_weights"] = np.full_like(arrays["corrective_weights"], 0.77)
     take = read_take(fabricate.write(tmp_path / "nod.mien.npz", arrays))
-    return arrays, import_take(empty_scene.context, take, "nod")
+    return arrays, apply_to_new_head(empty_scene.context, take, "nod")
 
 
 def shown_weights(head) -> dict[str, float]:
@@ -94,7 +94,7 @@ def test_beyond_the_nominal_range_the_rule_holds(empty_scene, tmp_path):
     arrays["weights"][7, column("jawOpen")] = 1.4
     arrays["weights"][5, column("eyeBlinkLeft")] = 1.2
     take = read_take(fabricate.write(tmp_path / "wide.mien.npz", arrays))
-    imported = import_take(empty_scene.context, take, "wide")
+    imported = apply_to_new_head(empty_scene.context, take, "wide")
     bpy.context.scene.frame_set(6)
     assert shown_weights(imported.head)[MEETING] == pytest.approx(1.4 * 1.3, abs=1e-5)
     assert shown_weights(imported.head)[HALFWAY] == 0.0

@@ -151,10 +151,10 @@ def test_a_picture_of_every_frame(take_file, tmp_path, capsys):
 
 
 def test_the_camera_shows_the_right_frame_behind_the_head(movie, tmp_path, empty_scene):
-    from blender_addon.scene.importer import import_take
+    from blender_addon.scene.apply import apply_to_new_head
 
     take = read_take(take_of(movie, tmp_path / "cut.mien.npz", frames=6))
-    made = import_take(empty_scene.context, take, "cut")
+    made = apply_to_new_head(empty_scene.context, take, "cut")
     [background] = made.camera.data.background_images
     assert background.source == "MOVIE_CLIP"
     assert (background.clip.frame_start, background.clip.frame_offset) == (1, FIRST)

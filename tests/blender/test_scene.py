@@ -5,7 +5,7 @@ import fabricate
 import numpy as np
 import pytest
 
-from blender_addon.scene.importer import ImportSettings, import_take
+from blender_addon.scene.apply import ApplySettings, apply_to_new_head
 from blender_addon.take import read_take
 
 ROWS = (0, 5, 13, 23)
@@ -16,12 +16,12 @@ def imported(request, empty_scene, tmp_path):
     """Both fabricated takes, each in an empty scene: (arrays, what the import made)."""
     arrays = {"small": fabricate.small_take, "real": fabricate.real_take}[request.param]()
     take = read_take(fabricate.write(tmp_path / "nod.mien.npz", arrays))
-    return arrays, import_take(empty_scene.context, take, "nod")
+    return arrays, apply_to_new_head(empty_scene.context, take, "nod")
 
 
 @pytest.fixture
 def nod(empty_scene, take_file):
-    return import_take(empty_scene.context, read_take(take_file), "nod")
+    return apply_to_new_head(empty_scene.context, read_take(take_file), "nod")
 
 
 def evaluated_vertices(thing) -> np.ndarray:
@@ -141,7 +141,7 @@ def test_weights_above_one_are_not_clamped(empty_scene, tmp_path):
     arrays["weights"][5, 17] = 1.7
     arrays["weights"][5, 18] = -0.4
     take = read_take(fabricate.write(tmp_path / "wide.mien.npz", arrays))
-    made = import_take(empty_scene.context, take, "wide")
+    made = apply_to_new_head(empty_scene.context, take, "wide")
     empty_scene.context.scene.frame_set(6)
     blocks = made.head.data.shape_keys.key_blocks
     assert blocks["jawOpen"].value == pytest.approx(1.7)
@@ -188,7 +188,7 @@ def test_textures_are_packed_into_the_file(empty_scene, tmp_path):
     picture[0, 0] = (255, 128, 0)
     arrays["texture"] = arrays["normal_map"] = picture
     take = read_take(fabricate.write(tmp_path / "textured.mien.npz", arrays))
-    import_take(empty_scene.context, take, "textured")
+    apply_to_new_head(empty_scene.context, take, "textured")
     image = empty_scene.data.images["Mien texture"]
     assert image.packed_file is not None
     top_left = np.array(image.pixels).reshape(4, 8, 4)[-1, 0]
@@ -200,7 +200,7 @@ def test_two_takes_live_side_by_side(empty_scene, tmp_path):
     made = []
     for index, arrays in enumerate((first_arrays, second_arrays)):
         take = read_take(fabricate.write(tmp_path / f"{index}.mien.npz", arrays))
-        made.append(import_take(empty_scene.context, take, "nod"))
+        made.append(apply_to_new_head(empty_scene.context, take, "nod"))
     empty_scene.context.scene.frame_set(6)
     for arrays, one in zip((first_arrays, second_arrays), made):
         shown = [block.value for block in one.head.data.shape_keys.key_blocks[1:53]]
@@ -216,7 +216,7 @@ def test_import_leaves_edit_mode_and_keeps_other_objects(empty_scene, take_file)
     bpy.ops.mesh.primitive_cube_add()
     cube = bpy.context.object
     bpy.ops.object.mode_set(mode="EDIT")
-    made = import_take(bpy.context, read_take(take_file), "nod")
+    made = apply_to_new_head(bpy.context, read_take(take_file), "nod")
     assert bpy.context.mode == "OBJECT"
     assert len(cube.data.vertices) == 8
     assert bpy.context.object is made.head
@@ -226,7 +226,7 @@ def test_keeping_the_scenes_rate(empty_scene, take_file):
     scene = empty_scene.context.scene
     scene.render.fps, scene.render.fps_base = 24, 1.0
     take = read_take(take_file)
-    made = import_take(empty_scene.context, take, "nod", ImportSettings(set_frame_rate=False))
+    made = apply_to_new_head(empty_scene.context, take, "nod", ApplySettings(set_frame_rate=False))
     assert (scene.render.fps, scene.render.fps_base) == (24, 1.0)
     scene.frame_set(10)
     expected = np.interp(take.time[0] + 9 / 24, take.time, take.weights[:, 17])
