@@ -8,9 +8,9 @@ Blender calls `register` and `unregister`. Nothing of Blender is imported before
 
 def _parts():
     """The modules that register classes, in the order in which they need one another."""
-    from . import operators, panel, preferences, properties
+    from . import operators, panels, preferences, properties, thumbnails
 
-    return preferences, properties, operators, panel
+    return preferences, thumbnails, properties, operators, panels
 
 
 def register():

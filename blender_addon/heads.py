@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
 
+from .scene.apply import START_PROPERTY, TAKE_PROPERTY, is_mien_head
 from .scene.correctives import rule_of
 
 
@@ -16,6 +19,29 @@ def head_of(chosen: bpy.types.Object | None) -> bpy.types.Object | None:
         if candidate.type == "MESH" and candidate.data.shape_keys is not None:
             return candidate
     return None
+
+
+def chosen_meshes(context: bpy.types.Context) -> list[bpy.types.Object]:
+    """The meshes with shape keys that are selected, or that hang on selected armatures."""
+    chosen = []
+    for thing in context.selected_objects:
+        for candidate in (thing, *thing.children_recursive):
+            has_shapes = candidate.type == "MESH" and candidate.data.shape_keys is not None
+            if has_shapes and candidate not in chosen:
+                chosen.append(candidate)
+    return chosen
+
+
+def performers(scene: bpy.types.Scene, take: Path) -> list[list[bpy.types.Object]]:
+    """The meshes of a scene that perform a take: each head for itself, a character's together."""
+    path = str(take)
+    meshes = [thing for thing in scene.objects if thing.get(TAKE_PROPERTY) == path]
+    heads = [[mesh] for mesh in meshes if is_mien_head(mesh)]
+    others: dict[tuple, list[bpy.types.Object]] = {}
+    for mesh in meshes:
+        if not is_mien_head(mesh):
+            others.setdefault((mesh.parent, mesh.get(START_PROPERTY)), []).append(mesh)
+    return heads + list(others.values())
 
 
 def is_driven(block: bpy.types.ShapeKey) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The capture process: the runner in a Python of its own, started, followed and ended. No bpy.
+"""One run of the runner: a process of its own, started, followed and ended. No bpy.
 
 The runner prints one JSON object a line. A thread turns the lines into messages, and whoever
 started the job collects them with `poll`, from a timer or a loop, without ever waiting.
@@ -12,9 +12,11 @@ import os
 import queue
 import subprocess
 import threading
+import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Callable, Sequence
 
 from .runner import Runner, RunnerError
 
@@ -22,6 +24,10 @@ from .runner import Runner, RunnerError
 GRACE_SECONDS = 5.0
 # Lines of the runner's own words kept for the error report.
 REPORT_LINES = 200
+# A stage younger than this says nothing yet about how long it will take.
+SETTLING_SECONDS = 1.0
+
+STARTING, CANCELLING = "starting", "cancelling"
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Progress:
     stage: str
     done: int = 0
     total: int = 0
+    seconds_left: float | None = None  # of this stage; None where nothing can be said yet
 
     @property
     def share(self) -> float:
@@ -39,16 +46,18 @@ class Progress:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something the person should know; the capture goes on."""
+    """Something the person should know; the work goes on."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The last message of a job that wrote its take."""
+    """The last message of a job that wrote what it was to write."""
 
-    take: Path
+    output: Path
+    result: dict = field(default_factory=dict)  # the runner's own words about it
+    value: object = None  # what `digest` made of the output
 
 
 @dataclass(frozen=True)
@@ -68,31 +77,41 @@ Message = Progress | Notice | Finished | Failed | Cancelled
 
 
 class Job:
-    """One capture. `poll` gives what happened since the last call; the last message of a job is
+    """One run. `poll` gives what happened since the last call; the last message of a job is
     always one of `Finished`, `Failed` and `Cancelled`, and it comes once."""
 
-    def __init__(self, runner: Runner, footage: Path, take: Path, options: tuple[str, ...] = ()):
-        """Start the capture of `footage` into `take`; options are the runner's own.
+    def __init__(
+        self,
+        runner: Runner,
+        arguments: Sequence[str],
+        output: Path,
+        digest: Callable[[Path], object] | None = None,
+    ):
+        """Start the runner.
+
+        Args:
+            arguments: the runner's command line. The process has another working directory, so
+                paths in it must be absolute.
+            output: the file it is to write.
+            digest: called with the output by a thread of the job, so that reading it keeps nobody
+                waiting; it must not touch bpy. A ValueError of it is the job's failure.
 
         Raises:
             RunnerError: the Python does not start.
         """
-        self.take = Path(take).absolute()
-        self.progress = Progress("starting")
+        self.progress = Progress(STARTING)
+        self._output, self._digest = output, digest
+        # The stage that runs, and when and at which step it was first heard of.
+        self._stage, self._stage_start, self._stage_done = STARTING, time.monotonic(), 0
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._spoken: deque[str] = deque(maxlen=REPORT_LINES)
         self._error = ""
-        self._has_result = False
+        self._result: dict | None = None
         self._is_cancelled = False
         self._is_over = False
-        # The process has another working directory, so paths must not depend on ours.
-        footage = Path(footage).absolute()
-        command = runner.command(
-            "capture", str(footage), "-o", str(self.take), "--json-events", *options
-        )
         try:
             self._process = subprocess.Popen(
-                command,
+                runner.command(*arguments, "--json-events"),
                 # Stays open as long as Blender lives: the runner ends when it closes.
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -116,7 +135,7 @@ class Job:
         messages = []
         while not self._messages.empty():
             messages.append(self._messages.get())
-            if isinstance(messages[-1], Progress):
+            if isinstance(messages[-1], Progress) and not self._is_cancelled:
                 self.progress = messages[-1]
         if messages and isinstance(messages[-1], (Finished, Failed, Cancelled)):
             self._is_over = True
@@ -127,7 +146,7 @@ class Job:
         if self._is_cancelled or self._process.poll() is not None:
             return
         self._is_cancelled = True
-        self.progress = Progress("cancelling")
+        self.progress = Progress(CANCELLING)
         self._close_stdin()
         if os.name == "posix":
             # On Windows terminate() kills at once; there the closed stdin is the signal to end.
@@ -156,25 +175,40 @@ class Job:
     def _understand(self, event: dict) -> Message | None:
         kind = event.get("event")
         if kind == "progress":
-            return Progress(str(event["stage"]), int(event["done"]), int(event.get("total") or 0))
+            return self._progress(event)
         if kind == "warning":
             return Notice(str(event["message"]))
         if kind == "error":
             self._error = str(event["message"])
         elif kind == "result":
-            self._has_result = True
+            self._result = event
         else:
             raise ValueError(f"unknown event {kind}")
         return None
 
+    def _progress(self, event: dict) -> Progress:
+        stage, done, total = str(event["stage"]), int(event["done"]), int(event.get("total") or 0)
+        now = time.monotonic()
+        if stage != self._stage:
+            self._stage, self._stage_start, self._stage_done = stage, now, done
+        elapsed, steps = now - self._stage_start, done - self._stage_done
+        left = None
+        if steps > 0 and total >= done and elapsed > SETTLING_SECONDS:
+            left = elapsed / steps * (total - done)
+        return Progress(stage, done, total, left)
+
     def _last_message(self, exit_code: int) -> Message:
-        if exit_code == 0 and self._has_result and self.take.is_file():
-            return Finished(self.take)
+        if exit_code == 0 and self._result is not None and self._output.is_file():
+            try:
+                value = self._digest(self._output) if self._digest else None
+            except ValueError as error:
+                return Failed(str(error), report="\n".join(self._spoken))
+            return Finished(self._output, self._result, value)
         if self._is_cancelled:
             return Cancelled()
         last_words = next((line for line in reversed(self._spoken) if line.strip()), "")
         message = self._error or (
-            f"The capture broke off with exit code {exit_code}"
+            f"The runner broke off with exit code {exit_code}"
             + (f": {last_words.strip()}" if last_words else ".")
         )
         return Failed(message, report="\n".join(self._spoken))

@@ -104,6 +104,11 @@ def small_take(frames: int = 24, seed: int = 0, **header_changes) -> dict[str, n
     return {"header": encode(words), **_performance(frames, random), **head}
 
 
+def calmer(take: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same take with half the motion in the face."""
+    return {**take, "weights": 0.5 * take["weights"]}
+
+
 def real_take(frames: int = 24, seed: int = 0, **header_changes) -> dict[str, np.ndarray]:
     """The arrays of a take of a person as models/head makes them, correctives and all."""
     head = _person(frames, seed)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -15,13 +16,19 @@ from blender_addon.runner import ADDON_FOLDER, Runner, RunnerError, runner_versi
 
 DEADLINE = 20.0
 
+WRITES = """
+    with open(take, "w") as file:
+        file.write("written")
+    say(event="result", path=take)
+"""
+
 
 @pytest.fixture
 def play(tmp_path):
     """Start a job whose runner is the given program; `take` and `say` are at its hand."""
     jobs = []
 
-    def start(program: str) -> Job:
+    def start(program: str, digest=None) -> Job:
         package = tmp_path / "inference"
         package.mkdir()
         (package / "__init__.py").write_text("")
@@ -32,7 +39,9 @@ def play(tmp_path):
         )
         (package / "__main__.py").write_text(preamble + textwrap.dedent(program))
         runner = Runner(Path(sys.executable), tmp_path)
-        jobs.append(Job(runner, tmp_path / "clip.mp4", tmp_path / "clip.mien.npz"))
+        take = tmp_path / "clip.mien.npz"
+        arguments = ["capture", str(tmp_path / "clip.mp4"), "-o", str(take)]
+        jobs.append(Job(runner, arguments, take, digest))
         return jobs[-1]
 
     yield start
@@ -60,7 +69,7 @@ def wait_for_progress(running: Job) -> None:
         time.sleep(0.01)
 
 
-def test_tells_what_happened_in_order(play):
+def test_tells_what_happened_in_order(play, tmp_path):
     running = play("""
         say(event="progress", stage="track", done=40, total=120)
         say(event="warning", message="dark")
@@ -69,11 +78,12 @@ def test_tells_what_happened_in_order(play):
         say(event="result", path=take)
     """)
     heard = messages(running)
+    take = tmp_path / "clip.mien.npz"
     assert heard == [
         Progress("track", 40, 120),
         Notice("dark"),
         Progress("solve", 3, 0),
-        Finished(running.take),
+        Finished(take, {"event": "result", "path": str(take)}),
     ]
     assert heard[0].share == pytest.approx(1 / 3)
     assert running.poll() == []
@@ -130,7 +140,36 @@ def test_garbage_on_stdout_does_not_stop_the_job(play):
         open(take, "w").close()
         say(event="result", path=take)
     """)
-    assert messages(running) == [Progress("track", 1, 1), Finished(running.take)]
+    [progress, finished] = messages(running)
+    assert progress == Progress("track", 1, 1) and isinstance(finished, Finished)
+
+
+def test_the_output_is_read_by_the_job(play):
+    """So that Blender need not wait for the disk, nor for the archive to be unpacked."""
+    running = play(WRITES, digest=lambda path: path.read_text() + threading.current_thread().name)
+    assert messages(running)[-1].value == "written" + "mien-events"
+
+
+def test_an_output_that_cannot_be_read_is_a_failure(play):
+    def refuse(path: Path):
+        raise ValueError(f"{path.name} is no take.")
+
+    assert messages(play(WRITES, digest=refuse))[-1].message == "clip.mien.npz is no take."
+
+
+def test_tells_how_long_a_stage_will_take(play, monkeypatch):
+    monkeypatch.setattr("blender_addon.job.SETTLING_SECONDS", 0.1)
+    running = play("""
+        for done in (0, 1, 20, 40):
+            say(event="progress", stage="track", done=done, total=120)
+            time.sleep(0.25)
+        say(event="progress", stage="solve", done=5, total=10)
+    """)
+    *progress, solve, _ = messages(running)
+    assert [p.seconds_left is not None for p in progress] == [False, True, True, True]
+    # A third was done in three quarters of a second.
+    assert progress[-1].seconds_left == pytest.approx(1.5, rel=0.5)
+    assert solve.seconds_left is None
 
 
 def test_success_without_a_take_is_a_failure(play):
@@ -156,7 +195,7 @@ def test_cancel_ends_a_willing_process(play):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_cancel_kills_an_unwilling_process(play, monkeypatch):
-    monkeypatch.setattr(job, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr("blender_addon.job.GRACE_SECONDS", 0.3)
     running = play("""
         import signal
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -181,8 +220,9 @@ def test_the_process_dies_with_its_parent(tmp_path):
         import os, sys, time
         sys.path.insert(0, {str(ADDON_FOLDER.parent)!r})
         from pathlib import Path
-        from blender_addon.job import Job, Runner
-        Job(Runner(Path(sys.executable), Path({str(tmp_path)!r})), Path("clip"), Path("take"))
+        from blender_addon.job import Job
+        from blender_addon.runner import Runner
+        Job(Runner(Path(sys.executable), Path({str(tmp_path)!r})), ["capture"], Path("take"))
         time.sleep(0.5)
         os._exit(1)
     """)
@@ -207,6 +247,6 @@ def test_a_python_that_is_none(tmp_path):
     file = tmp_path / "python"
     file.write_text("no program")
     with pytest.raises(RunnerError, match="does not start"):
-        Job(Runner(file, tmp_path), tmp_path / "a", tmp_path / "b")
+        Job(Runner(file, tmp_path), ["capture"], tmp_path / "b")
     with pytest.raises(RunnerError, match="does not start"):
         runner_version(Runner(file, tmp_path))

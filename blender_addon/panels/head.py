@@ -1,66 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sidebar of the 3D view: footage, capture, import, and the shapes and looks of a head."""
+"""The chosen head: its shapes by region, and its looks."""
 
 from __future__ import annotations
 
 import bpy
 
-from .heads import head_of, is_driven
-from .operators import (
-    MIEN_OT_add_head,
-    MIEN_OT_cancel,
-    MIEN_OT_capture,
-    MIEN_OT_import_take,
-    MIEN_OT_reset_shapes,
-    running_job,
-)
-from .properties import choices
-from .scene.controls import EYE_TARGET
-from .scene.sliders import SLIDERS
+from ..heads import head_of, is_driven
+from ..operators.head import MIEN_OT_reset_shapes
+from ..properties import choices
+from ..scene.controls import EYE_TARGET
+from ..scene.regions import REGION_TITLES, region_of
+from ..scene.sliders import SLIDERS
+from .tab import MienPanel
 
-# Regions of the face by the start of a shape's name, in the order from brow to tongue.
-REGIONS = (
-    ("Brows", ("brow",)),
-    ("Eyes", ("eye",)),
-    ("Nose and Cheeks", ("nose", "cheek")),
-    ("Jaw", ("jaw",)),
-    ("Mouth", ("mouth",)),
-    ("Tongue", ("tongue",)),
-)
-OTHER_REGION, DRIVEN_REGION = "Other", "Correctives"
-
-
-class MienPanel:
-    """Where the add-on's panels live."""
-
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Mien"
-
-
-class MIEN_PT_capture(MienPanel, bpy.types.Panel):
-    bl_label = "Capture"
-
-    def draw(self, context):
-        layout = self.layout
-        job = running_job()
-        if job is not None:
-            row = layout.row(align=True)
-            row.progress(factor=job.progress.share, text=job.progress.stage)
-            row.operator(MIEN_OT_cancel.bl_idname, text="", icon="CANCEL")
-            return
-        asked = choices(context)
-        column = layout.column(align=True)
-        column.prop(asked, "footage", text="")
-        column.row(align=True).prop(asked, "quality", expand=True)
-        layout.operator(MIEN_OT_capture.bl_idname, icon="REC")
-        layout.prop(asked, "set_frame_rate")
-        layout.operator(MIEN_OT_import_take.bl_idname, icon="IMPORT")
-        layout.operator(MIEN_OT_add_head.bl_idname, icon="ADD")
+DRIVEN_REGION = "Correctives"
 
 
 class MIEN_PT_shapes(MienPanel, bpy.types.Panel):
     bl_label = "Shapes"
+    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context):
@@ -93,6 +51,7 @@ class MIEN_PT_shapes(MienPanel, bpy.types.Panel):
 
 class MIEN_PT_look(MienPanel, bpy.types.Panel):
     bl_label = "Look"
+    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context):
@@ -125,14 +84,13 @@ def matching(blocks, words: str) -> list[bpy.types.ShapeKey]:
 
 def by_region(blocks) -> dict[str, list[bpy.types.ShapeKey]]:
     """Shape keys in the regions that hold any; what follows others comes last."""
-    titles = [title for title, _ in REGIONS] + [OTHER_REGION, DRIVEN_REGION]
+    titles = (*REGION_TITLES, DRIVEN_REGION)
     regions: dict[str, list[bpy.types.ShapeKey]] = {title: [] for title in titles}
     for block in blocks:
-        title = next((t for t, starts in REGIONS if block.name.startswith(starts)), OTHER_REGION)
-        regions[DRIVEN_REGION if is_driven(block) else title].append(block)
+        regions[DRIVEN_REGION if is_driven(block) else region_of(block.name)].append(block)
     return {title: members for title, members in regions.items() if members}
 
 
 register, unregister = bpy.utils.register_classes_factory(
-    (MIEN_PT_capture, MIEN_PT_shapes, MIEN_PT_look)
+    (MIEN_PT_shapes, MIEN_PT_look)
 )
