@@ -102,7 +102,11 @@ class Network:
                 data, _session_options(), providers=_providers(self.device)
             )
         except Exception as error:  # onnxruntime has no common class of its own
-            raise NetworkError(f"{self.path} cannot be run on {self.device}: {error}") from error
+            advice = "install Mien again" if self.device == "cpu" else "choose the device cpu"
+            reason = str(error).strip().partition("\n")[0]
+            raise NetworkError(
+                f"{self.path} cannot be run on {self.device} ({reason}); {advice}."
+            ) from error
         self._check_outputs()
 
     @property

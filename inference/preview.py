@@ -20,6 +20,9 @@ ROUNDS = 3
 """Rounds of proposals in which the people beside the first one are found; further ones look for
 heads that hang upside down, and take as long as these."""
 
+SURE = 0.8
+"""Quality of further faces: on photographs, what is no face lies below."""
+
 SIDE = 512
 """Longest side of the picture, pixels."""
 
@@ -44,17 +47,16 @@ def preview(network: Network, footage: Footage, picture: Path) -> dict[str, obje
     """Find the faces in the footage's first frame and write a picture that shows them.
 
     Returns what Blender is told, JSON types: the picture's path; of the footage frames (None where
-    not known), width, height, rate [num, den] and seconds; and the faces that a capture would
-    take, the most prominent first, each with its box [x0, y0, x1, y1], its score, and the place
-    [x, y] by which a capture finds it; all pixels of the turned picture.
+    not known), width, height, rate [num, den] and seconds (None of a still); and the faces, the
+    most prominent first, each with its box [x0, y0, x1, y1], its score, and the place [x, y] by
+    which a capture finds it; all pixels of the turned picture.
 
     Raises:
         FootageError: the footage cannot be read.
         OutputError: the picture cannot be written.
     """
     image = next(iter(footage)).image
-    faces = [face for face in find_faces(network, image, ROUNDS) if face.quality >= ACQUIRE]
-    faces.sort(key=lambda face: prominence(face, image.shape), reverse=True)
+    faces = faces_of(network, image)
     write_png(picture, draw_faces(image, [box_of(face) for face in faces]))
     still = len(footage.pictures) == 1
     count = footage.frame_count
@@ -67,6 +69,16 @@ def preview(network: Network, footage: Footage, picture: Path) -> dict[str, obje
         "seconds": None if still or count is None else float(count / footage.frame_rate),
         "faces": [as_json(face) for face in faces],
     }
+
+
+def faces_of(network: Network, image: np.ndarray) -> list[Face]:
+    """The faces of ``image`` (H, W, 3) uint8 RGB, the most prominent first.
+
+    Where none is sure, the one that a capture would try.
+    """
+    faces = [face for face in find_faces(network, image, ROUNDS) if face.quality >= ACQUIRE]
+    faces.sort(key=lambda face: prominence(face, image.shape), reverse=True)
+    return [face for face in faces if face.quality >= SURE] or faces[:1]
 
 
 def as_json(face: Face) -> dict[str, object]:

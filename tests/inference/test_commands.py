@@ -103,6 +103,31 @@ def test_track_writes_points_in_the_scoring_format(tmp_path, write_video, painte
         assert float(values["seconds"]) > 0 and float(values["video_fps"]) == 30
 
 
+@pytest.mark.parametrize("turns, degrees", [(1, "90"), (2, "180"), (3, "270")])
+def test_a_clip_that_lies_on_its_side_gives_the_take_of_the_upright_one(
+    turns, degrees, tmp_path, write_video, painted
+):
+    frames = talking_head(12)[1]
+    upright, lying = tmp_path / "upright.mien.npz", tmp_path / "lying.mien.npz"
+    clip = write_video(frames, "upright.mp4")
+    assert program.main(["capture", str(clip), "-o", str(upright)]) == 0
+    clip = write_video([np.rot90(frame, turns) for frame in frames], "lying.mp4")
+    assert program.main(["capture", str(clip), "-o", str(lying), "--rotate", degrees]) == 0
+    one, other = read_take(upright), read_take(lying)
+    assert (other.header.source.width, other.header.source.height) == (640, 480)
+    assert np.abs(one.points68 - other.points68).max() < 0.3
+    assert np.abs(one.weights - other.weights).max() < 0.05
+    header = json.loads(np.load(lying)["header"].tobytes())
+    assert header["source"]["rotation"] == int(degrees)
+    assert header["source"]["container_rotation"] == 0
+    again = tmp_path / "again.mien.npz"
+    assert program.main(["solve", str(lying), "-o", str(again)]) == 0
+    assert json.loads(np.load(again)["header"].tobytes())["source"] == header["source"]
+    track = tmp_path / "track.npz"
+    assert program.main(["track", str(clip), "-o", str(track), "--rotate", degrees]) == 0
+    assert np.abs(np.load(track)["points"] - one.points68).max() < 0.3
+
+
 def test_landmarks_are_keyed_by_the_path_in_the_folder(tmp_path, painted):
     folder = tmp_path / "set"
     (folder / "img").mkdir(parents=True)
@@ -187,6 +212,8 @@ def test_output_that_cannot_be_written_is_told_before_any_work(tmp_path):
     ("capture", "clip.mp4", "-o", "x", "--face", "12"),
     ("capture", "clip.mp4", "-o", "x", "--quality", "best"),
     ("capture", "clip.mp4", "-o", "x", "--device", "abacus"),
+    ("capture", "clip.mp4", "-o", "x", "--rotate", "45"),
+    ("preview", "clip.mp4"),
     (),
 ])  # fmt: skip
 def test_wrong_command_lines(arguments, capsys):

@@ -69,10 +69,17 @@ def test_rotation_in_the_container_is_applied(write_video, turns, matrix):
     image[:16, :16] = 250  # a bright top-left corner
     path = write_video([image] * 3)
     write_display_matrix(path, matrix)
-    frame = next(iter(open_footage(path)))
+    footage = open_footage(path)
+    frame = next(iter(footage))
     expected = np.rot90(image, turns)
-    assert frame.image.shape == expected.shape
+    assert frame.image.shape == expected.shape == (footage.height, footage.width, 3)
     assert np.abs(frame.image.astype(int) - expected).mean() < 5
+    assert footage.container_rotation == -90 * turns % 360 and footage.rotation == 0
+    turned = open_footage(path, rotation=90)
+    frame, expected = next(iter(turned)), np.rot90(image, turns - 1)
+    assert frame.image.shape == expected.shape == (turned.height, turned.width, 3)
+    assert np.abs(frame.image.astype(int) - expected).mean() < 5
+    assert (turned.rotation, turned.container_rotation) == (90, footage.container_rotation)
 
 
 def write_display_matrix(path, matrix):
@@ -120,6 +127,9 @@ def test_exif_orientation_is_applied(tmp_path):
     picture = read_picture(path)
     assert picture.shape == (64, 32, 3)
     assert picture[:8].mean() > 200 and picture[-8:].mean() < 60
+    footage = open_footage(path, rotation=180)
+    assert (footage.container_rotation, footage.rotation) == (90, 180)
+    assert next(iter(footage)).image[-8:].mean() > 200
 
 
 def test_pictures_of_different_sizes_are_an_error(tmp_path):
