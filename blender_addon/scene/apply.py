@@ -17,6 +17,7 @@ from .character import add_character, select
 from .controls import EYE_TARGET
 from .correctives import value_path
 from .curves import Channel, foreign_action, write_action
+from .shape_curves import fit_sliders
 
 # Custom properties of every mesh that a take moves: the take's file, and the scene frame of its
 # first row.
@@ -175,6 +176,7 @@ def apply_to_character(
         action_name = f"{name} {mesh.name} shapes"
         keys, anew = mesh.data.shape_keys, _performs(mesh, path)
         write_action(keys, action_name, performance.frame, channels, anew)
+        fit_sliders(keys)
         if driven:
             warnings += (f"{mesh.name} drives {_listed(driven)} itself: left alone.",)
     there = {shape for _, matches in meshes for shape in matches}
@@ -227,6 +229,7 @@ def _animate_head(
     """Write both actions of a Mien head; the names of the take's shapes that it lacks."""
     shapes = head.shape_channels(mesh, take, performance)
     write_action(mesh.data.shape_keys, f"{name} shapes", performance.frame, shapes, anew)
+    fit_sliders(mesh.data.shape_keys)
     pose = armature.pose_channels(rig, performance) + armature.found_channels(rig, performance)
     write_action(rig, f"{name} pose", performance.frame, pose, anew)
     blocks = mesh.data.shape_keys.key_blocks
@@ -292,7 +295,7 @@ def _character_channels(
     take: Take,
     performance: timing.Performance,
 ) -> tuple[list[Channel], list[str]]:
-    """The channels of a mesh's keys, sliders widened, and the names of keys that have drivers."""
+    """The channels of a mesh's keys, and the names of keys that have drivers."""
     keys = mesh.data.shape_keys
     drivers = keys.animation_data.drivers if keys.animation_data else ()
     driven_paths = {curve.data_path for curve in drivers}
@@ -302,9 +305,7 @@ def _character_channels(
             if value_path(key) in driven_paths:
                 driven.append(key)
                 continue
-            values = performance.weights[:, column]
-            head.widen_slider(keys.key_blocks[key], float(values.min()), float(values.max()))
-            channels.append(Channel(value_path(key), values))
+            channels.append(Channel(value_path(key), performance.weights[:, column]))
     return channels, driven
 
 

@@ -158,10 +158,13 @@ def _fill(curve: bpy.types.FCurve, points: np.ndarray, interpolation: str) -> No
     keys = curve.keyframe_points
     keys.add(len(points))
     keys.foreach_set("co", points.ravel())
-    keys.foreach_set("interpolation", np.full(len(points), _code(interpolation), np.int32))
+    keys.foreach_set(
+        "interpolation", np.full(len(points), interpolation_code(interpolation), np.int32)
+    )
     curve.update()
 
 
-def _code(interpolation: str) -> int:
+def interpolation_code(interpolation: str) -> int:
+    """The number by which `foreach_get` and `foreach_set` know an interpolation."""
     items = bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items
     return items[interpolation].value

@@ -6,8 +6,8 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from ..take import LARGEST_WEIGHT, Take
-from .correctives import drive_correctives, rule_of, value_path, widen_driven
+from ..take import Take
+from .correctives import drive_correctives, rule_of, value_path
 from .curves import Channel
 from .eye import BONES as EYES
 from .frame_of_reference import points_to_blender
@@ -38,31 +38,16 @@ def add_subdivision(head: bpy.types.Object) -> None:
 
 
 def shape_channels(head: bpy.types.Object, take: Take, performance: Performance) -> list[Channel]:
-    """The channels of all shape keys that the head has, but the driven ones.
-
-    Widens the slider of a key whose weights leave 0 to 1, and of what is driven by it.
-    """
+    """The channels of all shape keys that the head has, but the driven ones."""
     shapes = take.header.shape_names
     names = shapes + take.header.corrective_names
     weights = np.concatenate([performance.weights, performance.corrective_weights], axis=1)
-    keys = head.data.shape_keys
-    free = [
-        column
-        for column, name in enumerate(names)
-        if rule_of(name, shapes) is None and name in keys.key_blocks
+    there = head.data.shape_keys.key_blocks
+    return [
+        Channel(value_path(name), column)
+        for name, column in zip(names, weights.T)
+        if rule_of(name, shapes) is None and name in there
     ]
-    for column in free:
-        values = weights[:, column]
-        block = keys.key_blocks[names[column]]
-        widen_slider(block, float(values.min()), float(values.max()))
-    widen_driven(keys, shapes)
-    return [Channel(value_path(names[column]), weights[:, column]) for column in free]
-
-
-def widen_slider(block: bpy.types.ShapeKey, lowest: float, highest: float) -> None:
-    """Blender clamps a key's value to its slider, also when a curve drives it."""
-    block.slider_max = min(max(block.slider_max, highest), LARGEST_WEIGHT)
-    block.slider_min = max(min(block.slider_min, lowest), -LARGEST_WEIGHT)
 
 
 def _mesh(name: str, take: Take) -> bpy.types.Mesh:
