@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the runner is and how it is started: its Python, its code, its environment. No bpy."""
+"""Where the runner is and how it is started: its Python, its code, its packages. No bpy."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 ADDON_FOLDER = Path(__file__).resolve().parent
 PYTHON_VARIABLE = "MIEN_PYTHON"
 
-# Importing the vision packages from a cold disk takes many seconds; a hung Python takes for ever.
-VERSION_TIMEOUT_SECONDS = 60.0
+PACKAGES = "packages"  # in the runner's folder; made by tools/vendoring.py
+PACKAGES_INDEX = "packages.json"
+
+# The self-check takes some 5 s; packages on a cold disk, or a graphics card's first use, far more.
+CHECK_TIMEOUT_SECONDS = 180.0
 
 
 class RunnerError(RuntimeError):
@@ -22,13 +27,25 @@ class RunnerError(RuntimeError):
 
 @dataclass(frozen=True)
 class Runner:
-    """Where the runner lives: its Python, and the folder that holds the package `inference`."""
+    """Where the runner lives: its Python, and the folder that holds the package `inference`.
+
+    `packages` are the folders of the packages that came with the extension, first come first
+    served. Empty: the Python brings its own.
+    """
 
     python: Path
     folder: Path
+    packages: tuple[Path, ...] = ()
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether it runs with what came in the extension, by Blender's own Python."""
+        return bool(self.packages)
 
     def command(self, *arguments: str) -> list[str]:
-        return [str(self.python), "-m", "inference", *arguments]
+        # -S and -s: no site-packages, neither Blender's (with another numpy) nor the user's.
+        switches = ["-S", "-s"] if self.is_bundled else []
+        return [str(self.python), *switches, "-m", "inference", *arguments]
 
     def settings(self) -> dict:
         """How to start the process: in its own folder, with nothing of Blender's Python about it.
@@ -45,8 +62,13 @@ class Runner:
         }
 
     def _environment(self) -> dict[str, str]:
-        environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONHOME", "PYTHONPATH")}
-        environment["PYTHONPATH"] = str(self.folder)
+        # PYTHONHOME, PYTHONPATH and the like are meant for another Python than this one.
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("PYTHON") and name != "__PYVENV_LAUNCHER__"
+        }
+        environment["PYTHONPATH"] = os.pathsep.join(map(str, (self.folder, *self.packages)))
         environment["PYTHONIOENCODING"] = "utf-8"
         environment["PYTHONUNBUFFERED"] = "1"
         # The add-on's folder is not ours to write to, and __pycache__ would spoil its removal.
@@ -57,29 +79,29 @@ class Runner:
 def find_runner(preferred_python: str = "") -> Runner:
     """The runner to use.
 
-    Its Python is the preferred one, else the one MIEN_PYTHON names, else the `.venv` beside the
-    add-on in a checkout. Its code is the add-on's `runner` folder, else the checkout.
+    Its Python is the preferred one, else the one MIEN_PYTHON names, else Blender's own with the
+    packages that came in the extension, else the `.venv` beside the add-on in a checkout. Its code
+    is the add-on's `runner` folder, else the checkout.
 
     Raises:
-        RunnerError: no such Python, or no code.
+        RunnerError: no such Python, no packages for it, or no code.
     """
-    return Runner(_find_python(preferred_python), _find_code())
-
-
-def _find_python(preferred: str) -> Path:
+    code = _find_code()
     named = (
-        (preferred, "the add-on's preferences name"),
+        (preferred_python, "the add-on's preferences name"),
         (os.environ.get(PYTHON_VARIABLE, ""), f"the environment variable {PYTHON_VARIABLE} names"),
     )
     for path, who in named:
         if path:
             if not Path(path).is_file():
                 raise RunnerError(f"There is no Python at {path}, which {who}.")
-            return Path(path)
+            return Runner(Path(path), code)
+    if (code / PACKAGES).is_dir():
+        return Runner(_blenders_python(), code, _find_packages(code / PACKAGES))
     environment = ADDON_FOLDER.parent / ".venv"
     for relative in ("bin/python", "Scripts/python.exe"):
         if (environment / relative).is_file():
-            return environment / relative
+            return Runner(environment / relative, code)
     raise RunnerError(
         "Mien does not know its runner's Python: name it in the add-on's preferences."
     )
@@ -92,25 +114,155 @@ def _find_code() -> Path:
     raise RunnerError("The add-on was installed without its runner: install it again.")
 
 
-def runner_version(runner: Runner) -> str:
-    """What the runner says about itself.
+def _blenders_python() -> Path:
+    """The Python program that belongs to the Python inside Blender."""
+    major, minor = sys.version_info[:2]
+    places = [Path(sys.executable)] if sys.executable else []
+    for prefix in dict.fromkeys((sys.exec_prefix, sys.base_exec_prefix)):
+        for name in (f"bin/python{major}.{minor}", "bin/python.exe", "python.exe"):
+            places.append(Path(prefix, name))
+    for place in places:
+        # sys.executable may be Blender itself.
+        if place.name.lower().startswith("python") and place.is_file():
+            return place
+    raise RunnerError(
+        "This Blender comes without its Python program, which runs the capture: name another "
+        "Python in Mien's preferences."
+    )
 
-    Raises:
-        RunnerError: it does not start, or it fails; the message carries its last words.
-    """
+
+def _find_packages(folder: Path) -> tuple[Path, ...]:
+    """The folders for the Python inside Blender, which serves as the runner's."""
     try:
-        answer = subprocess.run(
-            runner.command("--version"),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=VERSION_TIMEOUT_SECONDS,
-            **runner.settings(),
+        index = json.loads((folder / PACKAGES_INDEX).read_text(encoding="utf-8"))
+        pythons = [str(python) for python in index["pythons"]]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise RunnerError("The add-on's packages are incomplete: install it again.") from error
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if own not in pythons:
+        raise RunnerError(
+            f"This Mien holds packages for Python {' and '.join(pythons)}, and this Blender has "
+            f"Python {own}: install a Mien made for it, or name another Python in its preferences."
         )
-    except subprocess.TimeoutExpired as error:
-        raise RunnerError(f"{runner.python} gave no answer in {error.timeout:.0f} s.") from error
-    except OSError as error:
-        raise RunnerError(f"{runner.python} does not start: {error.strerror}.") from error
-    if answer.returncode != 0:
-        words = answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"]
-        raise RunnerError(f"The runner does not start in {runner.python}: {words[-1]}")
-    return answer.stdout.strip()
+    places = (folder / f"cp{own.replace('.', '')}", folder / "shared")
+    return tuple(place for place in places if place.is_dir())
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the self-check says of a runner that works."""
+
+    mien: str
+    python: str
+    device: str
+    devices: tuple[str, ...]
+    packages: dict[str, str]
+    network_ms: float  # for one face
+    seconds: float
+
+
+class Check:
+    """The runner's self-check under way, in a process of its own.
+
+    Started by creating it; `poll` never waits, `wait` does.
+    """
+
+    def __init__(self, runner: Runner, timeout: float = CHECK_TIMEOUT_SECONDS):
+        """Start it.
+
+        Raises:
+            RunnerError: its Python does not start.
+        """
+        self.runner, self._timeout = runner, timeout
+        self._answer: Found | RunnerError | None = None
+        try:
+            self._process = subprocess.Popen(
+                runner.command("check", "--json-events"),
+                # Stays open as long as Blender lives: the runner ends when it closes.
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                **runner.settings(),
+            )
+        except OSError as error:
+            raise RunnerError(f"{runner.python} does not start: {error.strerror}.") from error
+        self._listener = threading.Thread(target=self._listen, name="mien-check", daemon=True)
+        self._listener.start()
+
+    def poll(self) -> Found | None:
+        """What was found, or None as long as the check runs.
+
+        Raises:
+            RunnerError: the runner does not work; the message says why.
+        """
+        if isinstance(self._answer, RunnerError):
+            raise self._answer
+        return self._answer
+
+    def wait(self) -> Found:
+        """What was found, when it is. Raises as `poll` does."""
+        self._listener.join()
+        return self.poll()
+
+    def end(self) -> None:
+        """Stop it, if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._listener.join()
+
+    def _listen(self) -> None:
+        words: list[str] = []
+        keeper = threading.Thread(
+            target=lambda: words.extend(self._process.stderr), name="mien-check-words", daemon=True
+        )
+        keeper.start()
+        killer = threading.Timer(self._timeout, self._process.kill)
+        killer.daemon = True
+        killer.start()
+        lines = list(self._process.stdout)
+        code = self._process.wait()
+        is_late = killer.finished.is_set()
+        killer.cancel()
+        keeper.join()
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            stream.close()
+        try:
+            if is_late:
+                raise RunnerError(f"{self.runner.python} gave no answer in {self._timeout:.0f} s.")
+            self._answer = self._understand(code, lines, words)
+        except RunnerError as error:
+            self._answer = error
+
+    def _understand(self, code: int, lines: list[str], words: list[str]) -> Found:
+        event = _last_event(lines)
+        if event.get("event") == "error":
+            raise RunnerError(str(event.get("message")))
+        if code != 0 or event.get("event") != "result":
+            said = [line.strip() for line in words if line.strip()] or [f"exit code {code}"]
+            raise RunnerError(f"The runner does not start in {self.runner.python}: {said[-1]}")
+        try:
+            return Found(
+                mien=str(event["mien"]),
+                python=str(event["python"]),
+                device=str(event["device"]),
+                devices=tuple(map(str, event["devices"])),
+                packages={str(name): str(version) for name, version in event["packages"].items()},
+                network_ms=float(event["network_ms"]),
+                seconds=float(event["seconds"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RunnerError(
+                f"The runner at {self.runner.folder} is of another version than the add-on: "
+                "install both again."
+            ) from error
+
+
+def _last_event(lines: list[str]) -> dict:
+    for line in reversed(lines):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            return event
+    return {}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from blender_addon.job import Cancelled, Failed, Finished, Job, Notice, Progress
-from blender_addon.runner import ADDON_FOLDER, Runner, RunnerError, runner_version
+from blender_addon.runner import ADDON_FOLDER, Runner, RunnerError
 
 DEADLINE = 20.0
 
@@ -248,5 +248,3 @@ def test_a_python_that_is_none(tmp_path):
     file.write_text("no program")
     with pytest.raises(RunnerError, match="does not start"):
         Job(Runner(file, tmp_path), ["capture"], tmp_path / "b")
-    with pytest.raises(RunnerError, match="does not start"):
-        runner_version(Runner(file, tmp_path))

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the runner is found, and what it says of itself."""
 
+import json
+import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -9,13 +12,84 @@ import pytest
 from blender_addon import runner
 from blender_addon.runner import Runner
 
+OWN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
-def test_version_of_a_python_without_the_packages(tmp_path):
-    package = tmp_path / "inference"
-    package.mkdir()
-    (package / "__main__.py").write_text("import onnxruntime_of_nobody")
-    with pytest.raises(runner.RunnerError, match="No module named 'onnxruntime_of_nobody'"):
-        runner.runner_version(Runner(Path(sys.executable), tmp_path))
+
+RESULT = {
+    "event": "result",
+    "mien": "1.2.3",
+    "python": "3.11.9",
+    "device": "cpu",
+    "devices": ["cpu", "cuda"],
+    "packages": {"numpy": "2.4.6"},
+    "network_ms": 12.5,
+    "seconds": 4.0,
+}
+
+
+class TestCheck:
+    @pytest.fixture
+    def check(self, tmp_path):
+        """Starts a check of a runner that consists of these lines of Python."""
+
+        def start(code, **settings):
+            package = tmp_path / "inference"
+            package.mkdir()
+            (package / "__main__.py").write_text("import json, sys\n" + textwrap.dedent(code))
+            return runner.Check(Runner(Path(sys.executable), tmp_path), **settings)
+
+        return start
+
+    def test_what_it_finds(self, check):
+        found = check(f"""
+            assert sys.argv[1:] == ["check", "--json-events"]
+            print(json.dumps({{"event": "progress", "stage": "track", "done": 1, "total": 2}}))
+            print(json.dumps({RESULT!r}))
+        """).wait()
+        assert (found.mien, found.python, found.device) == ("1.2.3", "3.11.9", "cpu")
+        assert found.devices == ("cpu", "cuda") and found.packages == {"numpy": "2.4.6"}
+        assert (found.network_ms, found.seconds) == (12.5, 4.0)
+
+    def test_what_is_wrong_in_the_runners_words(self, check):
+        running = check("""
+            print(json.dumps({"event": "error", "message": "No network.", "exit_code": 5}))
+            sys.exit(5)
+        """)
+        with pytest.raises(runner.RunnerError, match="^No network.$"):
+            running.wait()
+
+    def test_a_python_without_the_packages(self, check):
+        with pytest.raises(runner.RunnerError, match="No module named 'onnxruntime_of_nobody'"):
+            check("import onnxruntime_of_nobody").wait()
+
+    def test_another_versions_answer(self, check):
+        with pytest.raises(runner.RunnerError, match="of another version than the add-on"):
+            check("print(json.dumps({'event': 'result', 'mien': '0.0.1'}))").wait()
+
+    def test_no_answer_yet_and_none_in_time(self, check):
+        running = check("import time; time.sleep(60)", timeout=1.0)
+        assert running.poll() is None
+        with pytest.raises(runner.RunnerError, match="gave no answer in 1 s"):
+            running.wait()
+
+    def test_it_ends_at_once_when_told(self, check):
+        running = check("import time; time.sleep(60)")
+        running.end()
+        with pytest.raises(runner.RunnerError):
+            running.poll()
+
+    def test_it_ends_when_its_stdin_closes(self, check, tmp_path):
+        """As it does when Blender dies."""
+        running = check("sys.stdin.read()")
+        running._process.stdin.close()
+        with pytest.raises(runner.RunnerError, match="exit code 0"):
+            running.wait()
+
+    def test_a_python_that_is_none(self, tmp_path):
+        file = tmp_path / "python"
+        file.write_text("no program")
+        with pytest.raises(runner.RunnerError, match="does not start"):
+            runner.Check(Runner(file, tmp_path))
 
 
 class TestFindRunner:
@@ -30,6 +104,17 @@ class TestFindRunner:
         monkeypatch.setattr(runner, "ADDON_FOLDER", addon)
         monkeypatch.delenv(runner.PYTHON_VARIABLE, raising=False)
         return addon
+
+    @pytest.fixture
+    def bundled(self, addon):
+        """The folder of packages of an installed extension."""
+        (addon / "runner/inference").mkdir(parents=True)
+        (addon / "runner/inference/__main__.py").write_text("")
+        packages = addon / "runner/packages"
+        for name in ("cp37", f"cp{OWN.replace('.', '')}", "shared"):
+            (packages / name).mkdir(parents=True)
+        (packages / "packages.json").write_text(json.dumps({"pythons": ["3.7", OWN]}))
+        return packages
 
     def test_a_checkout_needs_no_setting(self, addon):
         found = runner.find_runner()
@@ -58,3 +143,54 @@ class TestFindRunner:
         (addon.parent / ".venv/bin/python").unlink()
         with pytest.raises(runner.RunnerError, match="name it in the add-on's preferences"):
             runner.find_runner()
+
+    def test_what_came_in_the_extension_needs_no_setting(self, bundled, monkeypatch):
+        found = runner.find_runner()
+        assert found.is_bundled and found.python == Path(sys.executable)
+        assert found.packages == (bundled / f"cp{OWN.replace('.', '')}", bundled / "shared")
+        monkeypatch.setenv(runner.PYTHON_VARIABLE, sys.executable)
+        assert not runner.find_runner().is_bundled
+
+    def test_packages_for_another_python_are_said(self, bundled):
+        (bundled / "packages.json").write_text(json.dumps({"pythons": ["3.7", "3.8"]}))
+        words = f"packages for Python 3.7 and 3.8, and this Blender has Python {OWN}"
+        with pytest.raises(runner.RunnerError, match=words):
+            runner.find_runner()
+
+    @pytest.mark.parametrize("text", ["", "[]", "{}"])
+    def test_a_damaged_index_is_said(self, bundled, text):
+        (bundled / "packages.json").write_text(text)
+        with pytest.raises(runner.RunnerError, match="incomplete: install it again"):
+            runner.find_runner()
+
+    def test_blender_as_sys_executable_is_not_run(self, bundled, tmp_path, monkeypatch):
+        program = tmp_path / "python" / "bin" / f"python{OWN}"
+        program.parent.mkdir(parents=True)
+        program.write_text("")
+        (tmp_path / "blender").write_text("")
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "blender"))
+        monkeypatch.setattr(sys, "exec_prefix", str(tmp_path / "python"))
+        assert runner.find_runner().python == program
+        program.unlink()
+        monkeypatch.setattr(sys, "base_exec_prefix", str(tmp_path / "python"))
+        with pytest.raises(runner.RunnerError, match="without its Python program"):
+            runner.find_runner()
+
+
+def test_the_bundled_runner_sees_nothing_but_its_own(tmp_path, monkeypatch):
+    """Neither Blender's packages, nor the user's, nor what the environment adds."""
+    (tmp_path / "inference").mkdir()
+    (tmp_path / "inference/__main__.py").write_text("import json, sys; print(json.dumps(sys.path))")
+    packages = (tmp_path / "cp311", tmp_path / "shared")
+    for folder in (*packages, tmp_path / "elsewhere"):
+        folder.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    its = Runner(Path(sys.executable), tmp_path, packages)
+    answer = subprocess.run(its.command(), capture_output=True, check=True, **its.settings())
+    path = [Path(place) for place in json.loads(answer.stdout)]
+    own = [place for place in path if tmp_path in (place, *place.parents)]
+    assert list(dict.fromkeys(own)) == [tmp_path, *packages]
+    others = {str(place) for place in path if place not in own}
+    assert others and not [p for p in others if "site-packages" in p or "dist-packages" in p]
+    assert not list(tmp_path.rglob("__pycache__"))
