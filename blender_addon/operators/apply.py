@@ -98,51 +98,73 @@ class MIEN_OT_apply_take(ApplyOptions, bpy.types.Operator):
         path = absolute(choices(context).take.path)
         try:
             take = read_take(path)
-        except TakeError as error:
+            meshes = meshes_for(context, self.target)
+        except (TakeError, ApplyError) as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        done = apply_to(self, context, self.target, path, take, self.settings())
+        done = apply_to(self, context, self.target, meshes, path, take, self.settings())
         return {"FINISHED"} if done else {"CANCELLED"}
 
 
-def obstacle(context: bpy.types.Context, target: str) -> str:
-    """Why a take cannot be applied to a target as things are selected; empty if it can."""
-    if target == "HEAD" and not is_mien_head(head_of(context.object)):
-        return "Select a Mien head first."
-    if target == "CHARACTER" and not chosen_meshes(context):
-        return "Select a mesh with shape keys first."
-    return ""
+def meshes_for(context: bpy.types.Context, target: str) -> list[bpy.types.Object]:
+    """What is selected to perform a take; nothing for a new head.
+
+    Raises:
+        ApplyError: nothing that can is selected.
+    """
+    if target == "HEAD":
+        head = head_of(context.object)
+        if not is_mien_head(head):
+            raise ApplyError("Select a Mien head first.")
+        return [head]
+    if target == "CHARACTER":
+        meshes = chosen_meshes(context)
+        if not meshes:
+            raise ApplyError("Select a mesh with shape keys first.")
+        return meshes
+    return []
 
 
 def apply_to(
     operator: bpy.types.Operator,
     context: bpy.types.Context,
     target: str,
+    meshes: list[bpy.types.Object],
     path: Path,
     take: Take,
     settings: ApplySettings,
 ) -> bool:
-    """Apply a take that lies at `path` to one of TARGETS; says what came of it, or why not."""
-    hindrance = obstacle(context, target)
-    if hindrance:
-        operator.report({"ERROR"}, hindrance)
-        return False
+    """Apply a take that lies at `path` to one of TARGETS; says what came of it, or why not.
+
+    Args:
+        meshes: as `meshes_for` gives them.
+    """
     name = take_name(path)
     try:
         if target == "NEW":
             applied = apply_to_new_head(context, take, name, settings, path)
         elif target == "HEAD":
-            applied = apply_to_head(context, head_of(context.object), take, name, settings, path)
+            applied = apply_to_head(context, meshes[0], take, name, settings, path)
         else:
-            meshes = chosen_meshes(context)
             applied = apply_to_character(context, meshes, take, name, settings, path)
     except ApplyError as error:
         operator.report({"ERROR"}, str(error))
         return False
+    if settings.use_camera and applied.camera is not None:
+        look_through_camera(context)
     for warning in (*applied.warnings, *_about_missing(applied)):
         operator.report({"WARNING"}, warning)
     operator.report({"INFO"}, f"{name}: {len(applied.performance.frame)} frames applied.")
     return True
+
+
+def look_through_camera(context: bpy.types.Context, wanted: bool = True) -> None:
+    """Let the view that is worked in see what the camera sees, or let it go again."""
+    areas = context.screen.areas if context.screen else ()
+    views = [area for area in (context.area, *areas) if area is not None and area.type == "VIEW_3D"]
+    if views:
+        view = views[0].spaces.active.region_3d
+        view.view_perspective = "CAMERA" if wanted else "PERSP"
 
 
 def _about_missing(applied: Applied) -> list[str]:

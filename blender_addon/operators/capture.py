@@ -15,11 +15,12 @@ from ..job import Finished
 from ..preferences import find_runner
 from ..properties import DEVICES, KEEP_ONLY, QUALITIES, ROTATIONS, TARGETS, choices
 from ..runner import RunnerError
+from ..scene.apply import ApplyError, ApplySettings
 from ..take import read_take
-from .apply import ApplyOptions, apply_to
+from .apply import ApplyOptions, apply_to, meshes_for
 from .follow import Purpose, captures, start
 from .look import view_arguments
-from .paths import absolute, take_beside, take_name
+from .paths import absolute, take_beside
 from .takes import list_take
 
 
@@ -72,6 +73,10 @@ class MIEN_OT_capture(CaptureOptions, bpy.types.Operator, ImportHelper):
         layout.prop(self, "quality", expand=True)
         layout.prop(self, "rotation")
         layout.prop(self, "target")
+        if Path(self.filepath).suffix.lower() in PICTURE_SUFFIXES:
+            # What a picture dropped on a view is otherwise for.
+            reference = layout.operator("object.empty_image_add", text="Add as Reference Instead")
+            reference.filepath = self.filepath
 
     def execute(self, context):
         asked = choices(context)
@@ -91,12 +96,14 @@ class MIEN_OT_capture(CaptureOptions, bpy.types.Operator, ImportHelper):
             asked.footage = str(footage)
         try:
             runner = find_runner(context)
-        except RunnerError as error:
+            meshes = meshes_for(context, self.target)
+        except (RunnerError, ApplyError) as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         take = absolute(self.take_path) if self.take_path else take_beside(footage)
         arguments = ("capture", str(footage), "-o", str(take), *self._arguments(asked))
-        outcome = _Outcome(context.scene.name, take_name(take), self.target, self.settings())
+        performers = tuple(mesh.name for mesh in meshes)
+        outcome = _Outcome(context.scene.name, self.target, performers, self.settings())
         request = Request(
             footage.name,
             runner,
@@ -129,9 +136,9 @@ class _Outcome:
     """What to do when a capture is over."""
 
     scene: str
-    name: str
     target: str
-    settings: object
+    performers: tuple[str, ...]  # names of what was selected when the capture was asked for
+    settings: ApplySettings
 
     def conclude(self, operator, context, finished: Finished) -> bool:
         """List the take in the scene it was captured for, and apply it there."""
@@ -148,8 +155,13 @@ class _Outcome:
                 {"WARNING"}, f"{finished.output.name} is listed in {scene.name}: apply it there."
             )
             return True
+        meshes = [scene.objects[name] for name in self.performers if name in scene.objects]
+        if len(meshes) < len(self.performers):
+            operator.report({"WARNING"}, "What was to perform the take is gone: apply it by hand.")
+            return True
+        take = finished.value
         return apply_to(
-            operator, context, self.target, finished.output, finished.value, self.settings
+            operator, context, self.target, meshes, finished.output, take, self.settings
         )
 
 

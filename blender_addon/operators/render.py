@@ -12,6 +12,7 @@ from ..scene import camera
 from ..scene.apply import START_PROPERTY, TAKE_PROPERTY
 from ..scene.comparison import add_comparison, write_movie_to
 from ..take import TakeError, read_take
+from .apply import look_through_camera
 from .paths import absolute
 
 
@@ -32,6 +33,7 @@ class MIEN_OT_match_camera(bpy.types.Operator):
             camera.unmatch(context.scene)
         else:
             camera.match(context.scene, camera.camera_of(head_of(context.object)))
+        look_through_camera(context, camera.matched(context.scene))
         return {"FINISHED"}
 
 

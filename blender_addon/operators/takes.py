@@ -10,8 +10,9 @@ import numpy as np
 from bpy_extras.io_utils import ImportHelper
 
 from ..properties import MienTake, choices
+from ..scene.apply import ApplyError
 from ..take import Take, TakeError, read_take
-from .apply import ApplyOptions, apply_to
+from .apply import ApplyOptions, apply_to, meshes_for
 from .paths import absolute, take_name
 
 # Parts into which a take's confidence is summed up; more than fit a sidebar side by side.
@@ -42,7 +43,12 @@ class MIEN_OT_import_take(ApplyOptions, bpy.types.Operator, ImportHelper):
         if take is None:
             return {"CANCELLED"}
         list_take(context.scene, path, take)
-        done = apply_to(self, context, self.target, path, take, self.settings())
+        try:
+            meshes = meshes_for(context, self.target)
+        except ApplyError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        done = apply_to(self, context, self.target, meshes, path, take, self.settings())
         return {"FINISHED"} if done else {"CANCELLED"}
 
 

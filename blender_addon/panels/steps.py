@@ -8,7 +8,8 @@ import bpy
 from .. import thumbnails
 from ..heads import head_of
 from ..job import CANCELLING, STARTING
-from ..operators.apply import MIEN_OT_apply_take, obstacle
+from ..layout import tell, width_of
+from ..operators.apply import MIEN_OT_apply_take, meshes_for
 from ..operators.capture import MIEN_OT_cancel, MIEN_OT_capture, MIEN_OT_withdraw
 from ..operators.follow import captures
 from ..operators.look import MIEN_OT_look, MIEN_OT_pick_face, complaint, is_looking
@@ -27,9 +28,9 @@ from ..operators.takes import (
 )
 from ..properties import choices, gain_property, offset_property
 from ..scene import camera
-from ..scene.apply import START_PROPERTY, TAKE_PROPERTY
+from ..scene.apply import START_PROPERTY, TAKE_PROPERTY, ApplyError
 from ..scene.refine import regions_of
-from .tab import MienPanel, tell, width_of
+from .tab import MienPanel
 
 STAGES = {
     STARTING: "Starting",
@@ -112,7 +113,7 @@ class MIEN_PT_capture(MienPanel, bpy.types.Panel):
         column.prop(asked, "when_done")
         large = layout.row()
         large.scale_y = 1.4
-        text = "Capture" if captures.is_idle else "Capture Next"
+        text = "Capture" if captures.is_idle else "Add to Queue"
         large.operator(MIEN_OT_capture.bl_idname, text=text, icon="REC").as_in_panel = True
         self._draw_line()
 
@@ -159,6 +160,7 @@ class MIEN_PT_take(MienPanel, bpy.types.Panel):
         if take is None:
             tell(layout, context, "Takes appear here when a capture is done.", "INFO")
             return
+        layout.prop(take, "path", text="")
         share = take.found / max(1, take.frames)
         layout.label(text=f"A face in {take.found} of {take.frames} frames ({share:.0%})")
         self._draw_confidence(context, take)
@@ -174,8 +176,10 @@ class MIEN_PT_take(MienPanel, bpy.types.Panel):
         parts = min(parts, len(levels))
         start = _start_of(context, take)
         rate = context.scene.render.fps / context.scene.render.fps_base
-        row = self.layout.row(align=True)
-        row.scale_x, row.scale_y = 0.5, 0.6
+        row = self.layout.grid_flow(
+            row_major=True, columns=parts, even_columns=True, even_rows=True, align=True
+        )
+        row.scale_y = 0.6
         for part in range(parts):
             first = part * len(levels) // parts
             last = max(first + 1, (part + 1) * len(levels) // parts)
@@ -206,7 +210,7 @@ class MIEN_PT_apply(MienPanel, bpy.types.Panel):
         options = column.column(heading="Scene", align=True)
         options.prop(asked, "set_frame_rate", text="Set Frame Rate")
         options.prop(asked, "set_frame_range", text="Set Range")
-        hindrance = obstacle(context, asked.target) if asked.take else ""
+        hindrance = _hindrance(context, asked.target) if asked.take else ""
         button = layout.row()
         button.enabled = not hindrance
         button.operator(MIEN_OT_apply_take.bl_idname, icon="CHECKMARK")
@@ -281,6 +285,15 @@ class MIEN_PT_render(MienPanel, bpy.types.Panel):
                 text=f"Render {text}...",
                 icon="RENDER_ANIMATION",
             ).layout_kind = kind
+
+
+def _hindrance(context, target: str) -> str:
+    """Why a take cannot be applied as things are selected; empty if it can."""
+    try:
+        meshes_for(context, target)
+    except ApplyError as error:
+        return str(error)
+    return ""
 
 
 def _about_footage(asked) -> str:

@@ -29,8 +29,9 @@ RUNNER = """
 import json, os, shutil, sys
 def say(**event): print(json.dumps(event), flush=True)
 arguments = sys.argv[1:]
-if "--version" in arguments:
-    print("runner of the test")
+if arguments[0] == "check":
+    say(event="result", mien="of the test", python="3.11.0", packages={}, devices=["cpu"],
+        device="cpu", network_ms=1.0, seconds=0.1)
     sys.exit()
 with open(os.path.join(os.environ["TEST_FOLDER"], "asked.txt"), "a") as note:
     note.write(" ".join(arguments) + "\\n")
@@ -309,6 +310,11 @@ def test_apply_to_the_selected_head_and_to_a_character(in_blender):
         jaw = curve(head.data.shape_keys, "jawOpen")
         assert max(abs(a - b) for a, b in zip(jaw, take.weights[:, column], strict=True)) < 1e-6
 
+        # Who is selected when a capture is asked for performs it.
+        bpy.ops.mien.capture(filepath=str(folder / "clip.mp4"), target="HEAD")
+        assert head["mien_take"] == str(folder / "clip.mien.npz") and head["mien_start"] == 1
+        bpy.context.scene.mien.active_take = 0
+
         mesh = bpy.data.meshes.new("own")
         mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 0, 1)], [], [(0, 1, 2)])
         own = bpy.data.objects.new("own", mesh)
@@ -317,6 +323,11 @@ def test_apply_to_the_selected_head_and_to_a_character(in_blender):
         own.select_set(True)
         bpy.context.view_layer.objects.active = own
         assert "mesh with shape keys" in error_of(bpy.ops.mien.apply_take, target="CHARACTER")
+        asked()
+        words = error_of(
+            bpy.ops.mien.capture, filepath=str(folder / "clip.mp4"), target="CHARACTER"
+        )
+        assert "mesh with shape keys" in words and not (folder / "asked.txt").exists()
         for name in ("Basis", "Jaw_Open", "Something"):
             own.shape_key_add(name=name)
         assert bpy.ops.mien.apply_take(target="CHARACTER") == {"FINISHED"}
@@ -423,7 +434,7 @@ def test_what_cannot_start_says_so(in_blender):
         )
         preferences = bpy.context.preferences.addons[module].preferences
         assert bpy.ops.mien.test_runner() == {"FINISHED"}
-        assert preferences.answer.startswith("Works: runner of the test")
+        assert preferences.answer == "Works: Mien of the test with Python 3.11.0"
         preferences.runner_python = str(folder / "no-python")
         assert "preferences name" in error_of(bpy.ops.mien.test_runner)
         assert "preferences name" in error_of(
