@@ -234,12 +234,13 @@ def _regions(take: Take, edges: np.ndarray) -> np.ndarray:
 def _below_brows(take: Take) -> np.ndarray:
     """(V,) float32, 1 below brows and 0 away from them."""
     below = np.zeros(len(take.neutral), np.float32)
-    brows = np.flatnonzero(_share_of(take, "brows"))
+    brows = take.neutral[_share_of(take, "brows") > 0]
     if len(brows):
-        gap = np.full(len(below), np.inf)
-        for brow in brows:  # a few hundred: cheaper than one table of all pairs
-            gap = np.minimum(gap, np.linalg.norm(take.neutral - take.neutral[brow], axis=1))
-        below[:] = _rise(-gap, -BROW_REACH[0], -BROW_REACH[1])
+        reach = max(BROW_REACH)
+        is_near = (take.neutral > brows.min(axis=0) - reach).all(axis=1)
+        is_near &= (take.neutral < brows.max(axis=0) + reach).all(axis=1)
+        gaps = np.linalg.norm(take.neutral[is_near, None] - brows, axis=2).min(axis=1)
+        below[is_near] = _rise(-gaps, -BROW_REACH[0], -BROW_REACH[1])
     return below
 
 
