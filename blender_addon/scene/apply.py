@@ -353,6 +353,8 @@ def _finish(
         except camera.FootageError as error:
             warnings.append(str(error))
     for mesh in applied.objects:
+        # A library override forgets these when it is saved, and keeps its animation: Blender saves
+        # no new properties of overrides.
         mesh[TAKE_PROPERTY] = "" if path is None else str(path)
         mesh[START_PROPERTY] = settings.start_frame
         if lens is not None:

@@ -41,7 +41,8 @@ def gain_of(head: bpy.types.Object, region: str) -> tuple[float, float]:
 def set_gain(head: bpy.types.Object, region: str, gain: float, offset: float) -> None:
     """Let a region's shapes show their captured weights times `gain`, plus `offset`.
 
-    Widens sliders that the weights then leave. A gain is 0 or above. Gain 1 and offset 0 take the envelope off.
+    Widens sliders that the weights then leave. A gain is 0 or above; gain 1 and offset 0 take the
+    envelope off.
     """
     for mesh in performers_with(head):
         keys = mesh.data.shape_keys
