@@ -8,17 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from inference.detect import find_faces
+from inference.detect import find_people
 from inference.errors import OutputError
 from inference.face import Face
 from inference.footage import Footage
 from inference.network import Network
 from inference.output import whole_file
 from inference.track import ACQUIRE, prominence
-
-ROUNDS = 3
-"""Rounds of proposals in which the people beside the first one are found; further ones look for
-heads that hang upside down, and take as long as these."""
 
 SURE = 0.8
 """Quality of further faces: on photographs, what is no face lies below."""
@@ -76,7 +72,7 @@ def faces_of(network: Network, image: np.ndarray) -> list[Face]:
 
     Where none is sure, the one that a capture would try.
     """
-    faces = [face for face in find_faces(network, image, ROUNDS) if face.quality >= ACQUIRE]
+    faces = [face for face in find_people(network, image) if face.quality >= ACQUIRE]
     faces.sort(key=lambda face: prominence(face, image.shape), reverse=True)
     return [face for face in faces if face.quality >= SURE] or faces[:1]
 
@@ -148,7 +144,8 @@ def _draw_frame(canvas: np.ndarray, box: np.ndarray, colour: tuple, width: float
 
 
 def _draw_label(canvas: np.ndarray, corner: np.ndarray, number: int, colour: tuple) -> None:
-    """The number on a filled tab, its top left corner that of the box."""
+    """The number on a filled tab that stands on the box's top left corner, or hangs from it where
+    the picture ends."""
     text = str(number)
     scale = DIGIT_HEIGHT * LABEL * FINER / cv2.getTextSize("8", FONT, 1.0, 1)[0][1]
     stroke = round(STROKE * FINER)
@@ -156,6 +153,7 @@ def _draw_label(canvas: np.ndarray, corner: np.ndarray, number: int, colour: tup
     height = LABEL * FINER
     width = max(height, wide + (1 - DIGIT_HEIGHT) * height)
     left, top = (round(value) for value in corner)
+    top = round(top - height) if top >= height + LINE * FINER else top
     right, bottom = round(left + width), round(top + height)
     cv2.rectangle(canvas, (left, top), (right, bottom), DARK, round(2 * OUTLINE * FINER))
     cv2.rectangle(canvas, (left, top), (right, bottom), colour, cv2.FILLED)
