@@ -71,8 +71,6 @@ class MienPreferences(bpy.types.AddonPreferences):
     )
 
     def draw(self, context):
-        from .panels.tab import tell  # the panels import this module
-
         box = self.layout.box()
         box.label(text="Runner", icon="CONSOLE")
         box.row().prop(self, "runner_choice", expand=True)
