@@ -25,8 +25,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m inference",
         description="From footage of a face to a Mien take.",
         epilog="exit codes: 0 done; 1 an error in Mien; 2 wrong command line; 3 the input cannot be"
-        " read; 4 no face in it; 5 a package, the network or the device is missing; 6 the output cannot be written;"
-        " 130 interrupted; 143 ended from outside",
+        " read; 4 no face in it; 5 a package, the network or the device is missing; 6 the output"
+        " cannot be written; 130 interrupted; 143 ended from outside",
     )
     parser.add_argument("--version", action="version", version=f"mien {__version__}")
     parsers = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_track(parsers)
     _add_inspect(parsers)
     _add_head(parsers)
+    _add_convert(parsers)
     _add_check(parsers)
     _add_benchmark(parsers)
     return parser
@@ -180,6 +181,28 @@ def _add_head(parsers: argparse._SubParsersAction) -> None:
         help="arrays identity (60,), weights (T, 52) and gaze (T, 2, 2): one frame for each pose",
     )
     command.set_defaults(run=commands.run_head)
+
+
+def _add_convert(parsers: argparse._SubParsersAction) -> None:
+    command = parsers.add_parser(
+        "convert",
+        help="a recording of Live Link Face to a take, or back",
+        description="Write a CSV of Live Link Face as a take of the mean person, or a take as such"
+        " a CSV.",
+    )
+    command.add_argument("input", type=Path, help="the .csv or the .mien.npz to read")
+    command.add_argument("output", type=Path, help="the other to write")
+    command.add_argument(
+        "--fps",
+        type=_frame_rate,
+        metavar="N",
+        help="rows a second of the .csv, where its time codes do not say; 30000/1001 is understood",
+    )
+    command.add_argument(
+        "--mirror", action="store_true", help="exchange left and right of the .csv"
+    )
+    _add_json_events(command)
+    command.set_defaults(run=commands.run_convert)
 
 
 def _add_check(parsers: argparse._SubParsersAction) -> None:

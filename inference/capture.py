@@ -123,7 +123,9 @@ def solve_again(
     try:
         observations = Observations.from_arrays(arrays)
     except KeyError as error:
-        raise TakeError(f"{take} does not hold what was seen; capture the footage again.") from error
+        raise TakeError(
+            f"{take} does not hold what was seen; capture the footage again."
+        ) from error
     changed, camera, identity = solve_settings(settings), None, None
     if settings.lens is None:
         camera = Camera(float(arrays["focal"]), arrays["principal"].astype(np.float64))

@@ -9,6 +9,7 @@ import json
 from inference.benchmark import measure, peak_memory
 from inference.capture import capture_to_take, capture_to_track, solve_again
 from inference.check import check, in_a_line
+from inference.convert import csv_to_take, take_to_csv
 from inference.errors import UsageError
 from inference.events import Events
 from inference.footage import Footage, open_footage
@@ -43,6 +44,25 @@ def run_preview(options: argparse.Namespace, events: Events) -> None:
     count = len(seen["faces"])
     faces = f"{count} faces" if count != 1 else "1 face"
     events.result(f"{options.picture}: {faces} in {seen['width']}x{seen['height']} pixels", **seen)
+
+
+def run_convert(options: argparse.Namespace, events: Events) -> None:
+    """From a CSV to a take, or the other way; the names' endings say which."""
+    ways = {(".csv", ".npz"): "take", (".npz", ".csv"): "csv"}
+    to = ways.get((options.input.suffix.lower(), options.output.suffix.lower()))
+    if to is None:
+        raise UsageError("convert goes from a .csv to a .mien.npz, or from a .mien.npz to a .csv.")
+    if to == "csv" and (options.fps or options.mirror):
+        raise UsageError("--fps and --mirror are for reading a .csv.")
+    check_writable(options.output)
+    if to == "take":
+        frames, warnings = csv_to_take(options.input, options.output, options.fps, options.mirror)
+        for warning in warnings:
+            events.warning(warning)
+    else:
+        frames = take_to_csv(options.input, options.output)
+    summary = f"{options.output}: {frames} frames"
+    events.result(summary, **{to: str(options.output), "frames": frames})
 
 
 def run_check(options: argparse.Namespace, events: Events) -> None:

@@ -8,9 +8,11 @@ sheet (`python -m models head-sheet`).
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -79,21 +81,40 @@ def write_head(path: Path, poses: Poses) -> None:
     Raises:
         OutputError: ``path`` cannot be written.
     """
-    frames = len(poses.weights)
-    index = np.arange(frames)
-    pose = Pose(np.tile(FACING_THE_LENS, (frames, 1, 1)), np.tile(POSITION, (frames, 1)))
-    performance = Performance(
+    frame = np.arange(len(poses.weights))
+    turn = np.tile(FACING_THE_LENS, (len(frame), 1, 1))
+    performance = performance_of(poses, frame / float(FRAME_RATE), frame, turn)
+    write_performance(path, performance, FRAME_RATE)
+
+
+def performance_of(
+    poses: Poses, time: np.ndarray, frame: np.ndarray, turn: np.ndarray
+) -> Performance:
+    """T frames before the lens: time (T,) s, frame (T,), and rotations (T, 3, 3) head to camera."""
+    frames = len(time)
+    return Performance(
         identity=poses.identity,
         camera=Camera(FOCAL, np.full(2, (PICTURE_SIZE - 1) / 2)),
-        time=index / float(FRAME_RATE),
-        frame=index,
+        time=time,
+        frame=frame,
         found=np.ones(frames, bool),
         confidence=np.ones(frames),
-        pose=pose,
+        pose=Pose(turn, np.tile(POSITION, (frames, 1))),
         weights=poses.weights,
         weights_raw=poses.weights,
         gaze=poses.gaze,
         points68=np.full((frames, 68, 2), np.nan),
     )
-    nowhere = Footage(None, PICTURE_SIZE, PICTURE_SIZE, FRAME_RATE, frames, FrameRange())
-    write_take(path, performance, Origin(nowhere, {}, "", "", ""))
+
+
+def write_performance(
+    path: Path,
+    performance: Performance,
+    rate: Fraction,
+    settings: Mapping[str, object] = MappingProxyType({}),
+    warnings: Sequence[str] = (),
+) -> None:
+    """Write a take without footage, at a rate. Raises OutputError."""
+    frames = len(performance.time)
+    nowhere = Footage(None, PICTURE_SIZE, PICTURE_SIZE, rate, frames, FrameRange())
+    write_take(path, performance, Origin(nowhere, dict(settings), "", "", "", tuple(warnings)))

@@ -146,9 +146,9 @@ def _installed_head() -> models.head.Head:
     try:
         return models.head.load_head()
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise InstallationError(f"Mien's head model cannot be read ({error}); install Mien again.") from (
-            error
-        )
+        raise InstallationError(
+            f"Mien's head model cannot be read ({error}); install Mien again."
+        ) from error
 
 
 def present_devices() -> list[str]:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import inference.__main__ as program
-import inference.commands
 from inference.check import CLOSE_ENOUGH, check, drawn_clip
 from inference.network import WEIGHTS, Network
 from tests.inference.painted import PaintedNetwork
