@@ -8,7 +8,7 @@ from bpy_extras.io_utils import ExportHelper
 
 from ..footage import find_footage
 from ..heads import head_of
-from ..scene import camera
+from ..scene import camera, studio
 from ..scene.apply import START_PROPERTY, TAKE_PROPERTY
 from ..scene.comparison import add_comparison, write_movie_to
 from ..take import TakeError, read_take
@@ -59,6 +59,27 @@ class MIEN_OT_show_footage(bpy.types.Operator):
         except camera.FootageError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class MIEN_OT_add_light(bpy.types.Operator):
+    """Put three lights round the head, and a plain grey world behind it"""
+
+    bl_idname = "mien.add_light"
+    bl_label = "Add Portrait Light"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if head_of(context.object) is None:
+            cls.poll_message_set("Select a head first.")
+            return False
+        return True
+
+    def execute(self, context):
+        head = head_of(context.object)
+        target = (head.parent or head).matrix_world.translation
+        studio.add_lights(context.scene, target, head.users_collection[0])
         return {"FINISHED"}
 
 
@@ -113,7 +134,12 @@ class MIEN_OT_render_comparison(bpy.types.Operator, ExportHelper):
         if footage is None:
             self.report({"ERROR"}, f"The footage is no longer at {take.header.source.file}.")
             return {"CANCELLED"}
-        scene = add_comparison(context.scene, take, footage, head[START_PROPERTY], self.layout_kind)
+        start = head[START_PROPERTY]
+        try:
+            scene = add_comparison(context.scene, take, footage, start, self.layout_kind)
+        except camera.FootageError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
         write_movie_to(scene, absolute(self.filepath))
         # In a window this opens Blender's own render view, with its progress and its Esc.
         call = "EXEC_DEFAULT" if bpy.app.background else "INVOKE_DEFAULT"
@@ -121,5 +147,10 @@ class MIEN_OT_render_comparison(bpy.types.Operator, ExportHelper):
 
 
 register, unregister = bpy.utils.register_classes_factory(
-    (MIEN_OT_match_camera, MIEN_OT_show_footage, MIEN_OT_render_comparison)
+    (
+        MIEN_OT_match_camera,
+        MIEN_OT_show_footage,
+        MIEN_OT_add_light,
+        MIEN_OT_render_comparison,
+    )
 )

@@ -16,6 +16,7 @@ from ..operators.look import MIEN_OT_look, MIEN_OT_pick_face, complaint, is_look
 from ..operators.paths import absolute
 from ..operators.refine import MIEN_OT_bake, MIEN_OT_neutral_here, MIEN_OT_solve_again
 from ..operators.render import (
+    MIEN_OT_add_light,
     MIEN_OT_match_camera,
     MIEN_OT_render_comparison,
     MIEN_OT_show_footage,
@@ -279,6 +280,7 @@ class MIEN_PT_render(MienPanel, bpy.types.Panel):
         row.operator(MIEN_OT_show_footage.bl_idname, icon="IMAGE_BACKGROUND", depress=shown)
         if shown:
             row.prop(lens.data.background_images[0], "alpha", text="Opacity", slider=True)
+        layout.operator(MIEN_OT_add_light.bl_idname, icon="LIGHT_AREA")
         for text, kind in (("Side by Side", "SIDE"), ("Over Footage", "OVER")):
             layout.operator(
                 MIEN_OT_render_comparison.bl_idname,

@@ -407,6 +407,9 @@ def test_the_camera_and_what_is_behind_can_be_switched(in_blender):
         assert (scene.camera, scene.render.resolution_x, scene.render.resolution_y) == before
         bpy.ops.mien.match_camera()
         assert scene.camera is own
+        assert bpy.ops.mien.add_light() == {"FINISHED"}
+        lamps = [thing for thing in scene.objects if thing.type == "LIGHT"]
+        assert len(lamps) == 3 and scene.world.name == "Mien studio"
         assert "footage" in error_of(bpy.ops.mien.show_footage).lower()
         words = error_of(bpy.ops.mien.render_comparison, filepath=str(folder / "movie.mp4"))
         assert "footage" in words.lower()
