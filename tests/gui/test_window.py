@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole way of a person through the panel, in a real window, with the packaged runner."""
+
+import os
+import signal
+import time
+
+from window import RIGHT
+
+BUSY = "not captures()['idle']"
+IDLE = "captures()['idle']"
+RUNNER = "-m inference capture"
+CAPTURE, CANCEL, WITHDRAW = "mien.capture(", "mien.cancel(", "mien.withdraw("
+CAPTURE_SECONDS = 180.0
+FOOTAGE = {"clip.mp4", "long.mp4", "portrait.png"}
+END_SECONDS = 8.0  # the runner has five to end by itself
+
+
+def choose(window, name: str) -> None:
+    """Write the footage's path into the panel."""
+    window.write("footage", str(window.inside / "footage" / name))
+
+
+def start(window, name: str = "long.mp4") -> None:
+    """Choose footage, click Capture, and wait until the face is being followed."""
+    choose(window, name)
+    window.click(CAPTURE)
+    window.wait("captures()['stage'] == 'track' and captures()['share'] > 0.1", 60)
+
+
+def takes(window) -> list[str]:
+    """The files beside the footage that were not there before."""
+    names = {path.name for path in (window.folder / "footage").iterdir()}
+    return sorted(names - FOOTAGE)
+
+
+def heads(window) -> list[str]:
+    """The objects that perform a take."""
+    return window.run("""
+answer = [
+    thing.name for thing in bpy.data.objects
+    if thing.type == "MESH" and thing.data.shape_keys and thing.data.shape_keys.animation_data
+    and thing.data.shape_keys.animation_data.action
+]
+""")
+
+
+def eventually(condition, seconds: float = END_SECONDS) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def test_cancel_capture_apply(window, pictures):
+    choose(window, "clip.mp4")
+    window.wait("len(bpy.context.scene.mien.faces) == 1", 60)
+    start(window, "clip.mp4")
+    assert len(window.processes(RUNNER)) == 1
+    pictures(window, "capturing")
+
+    window.press("Escape")
+    window.wait(IDLE, END_SECONDS)
+    assert eventually(lambda: not window.processes(RUNNER))
+    assert takes(window) == [] and heads(window) == []
+
+    _, height = window.click(CAPTURE)
+    window.wait("captures()['share'] > 0", 60)
+    window.click(CANCEL, columns=(RIGHT,), below=height)
+    window.wait(IDLE, END_SECONDS)
+    assert eventually(lambda: not window.processes(RUNNER))
+    assert takes(window) == [] and heads(window) == []
+    assert window.find(CANCEL, columns=(RIGHT,), below=height) is None
+
+    window.click(CAPTURE)
+    stages, shares = set(), []
+    window.wait(BUSY)
+    end = time.monotonic() + CAPTURE_SECONDS
+    while not (now := window.run("captures()"))["idle"]:
+        assert time.monotonic() < end
+        stages.add(now["stage"])
+        shares += [now["share"]] if now["stage"] == "track" else []
+        time.sleep(0.2)
+    assert {"track", "solve"} <= stages
+    assert shares == sorted(shares) and shares[-1] > shares[0]
+    assert takes(window) == ["clip.mien.npz"]
+    [head] = heads(window)
+    assert window.run("bpy.context.scene.frame_end") == 120
+    values = window.run(f"""
+key = bpy.data.objects[{head!r}].data.shape_keys
+def value(frame):
+    bpy.context.scene.frame_set(frame)
+    return key.key_blocks["jawOpen"].value
+answer = [value(frame) for frame in range(1, 121)]
+""")
+    assert max(values) - min(values) > 0.2  # the man talks
+    pictures(window, "captured")
+
+
+def test_captures_queue(window):
+    start(window, "clip.mp4")
+    choose(window, "portrait.png")
+    window.click(CAPTURE)
+    assert window.wait("captures()['waiting']") == ["portrait.png"]
+    assert len(window.processes(RUNNER)) == 1
+    window.wait(IDLE, CAPTURE_SECONDS)
+    assert takes(window) == ["clip.mien.npz", "portrait.mien.npz"]
+    assert len(heads(window)) == 2
+
+
+def test_esc_stops_one_of_a_queue_and_the_rest_can_be_withdrawn(window):
+    start(window)
+    choose(window, "portrait.png")
+    window.click(CAPTURE)
+    window.wait("captures()['waiting']")
+    window.click(WITHDRAW, columns=(RIGHT,))
+    window.wait("not captures()['waiting']")
+    window.press("Escape")
+    window.wait(IDLE, END_SECONDS)
+    assert eventually(lambda: not window.processes(RUNNER))
+    assert takes(window) == []
+
+
+def test_quitting_ends_the_capture(window):
+    start(window)
+    assert window.processes(RUNNER)
+    assert window.quit() == 0
+    assert eventually(lambda: not window.processes("inference"))
+    assert takes(window) == []
+
+
+def test_a_blender_that_dies_takes_the_capture_along(window):
+    start(window)
+    [blender] = window.processes("blender --window-geometry")
+    os.kill(blender, signal.SIGKILL)
+    assert eventually(lambda: not window.is_running and not window.processes("inference"))
+    assert takes(window) == []
+
+
+def test_a_runner_that_dies_is_told_and_leaves_the_panel_usable(window):
+    start(window)
+    [runner] = window.processes(RUNNER)
+    os.kill(runner, signal.SIGKILL)
+    window.wait(IDLE, END_SECONDS)
+    report = window.run("""
+text = bpy.data.texts.get("Mien error report")
+answer = text.as_string() if text else ""
+""")
+    assert "broke off" in report
+    assert takes(window) == [] and heads(window) == []
+    window.click(CAPTURE)
+    window.wait("captures()['share'] > 0", 60)
+    assert window.processes(RUNNER)
+
+
+def test_settings_survive_saving_and_no_capture_does(window):
+    choose(window, "long.mp4")
+    window.run("bpy.context.scene.mien.quality = 'live'")
+    window.click(CAPTURE)
+    window.wait(BUSY)
+    scene = window.inside / "footage/scene.blend"
+    window.run(f"bpy.ops.wm.save_as_mainfile(filepath='{scene}') and None")
+    window.run(f"bpy.ops.wm.open_mainfile(filepath='{scene}') and None")
+    assert window.wait(IDLE, END_SECONDS)
+    assert eventually(lambda: not window.processes("inference"))
+    asked = window.run("""
+asked = bpy.context.scene.mien
+answer = [asked.footage, asked.quality]
+""")
+    assert asked == [str(window.inside / "footage/long.mp4"), "live"]
+    assert takes(window) == ["scene.blend"]
+    window.click(CAPTURE)
+    window.wait(BUSY)
