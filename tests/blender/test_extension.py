@@ -408,7 +408,7 @@ def test_the_camera_and_what_is_behind_can_be_switched(in_blender):
         bpy.ops.mien.match_camera()
         assert scene.camera is own
         assert bpy.ops.mien.add_light() == {"FINISHED"}
-        lamps = [thing for thing in scene.objects if thing.type == "LIGHT"]
+        lamps = [lamp for lamp in scene.objects if lamp.name.startswith("Mien ")]
         assert len(lamps) == 3 and scene.world.name == "Mien studio"
         assert "footage" in error_of(bpy.ops.mien.show_footage).lower()
         words = error_of(bpy.ops.mien.render_comparison, filepath=str(folder / "movie.mp4"))
