@@ -40,15 +40,18 @@ def find_footage(recorded: str, beside: Path | None = None) -> Footage | None:
 def open_footage(path: Path) -> Footage | None:
     """What lies at `path`, or None when nothing usable does."""
     if path.is_dir():
-        pictures = sorted(
-            (file for file in path.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES),
-            key=_number,
-        )
+        pictures = pictures_of(path)
         return Footage(path.resolve(), False, pictures[0].resolve()) if pictures else None
     if path.is_file():
         path = path.resolve()
         return Footage(path, path.suffix.lower() in PICTURE_SUFFIXES, path)
     return None
+
+
+def pictures_of(folder: Path) -> list[Path]:
+    """A folder's numbered pictures in their order."""
+    pictures = (file for file in folder.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
+    return sorted(pictures, key=_number)
 
 
 def _number(file: Path) -> tuple[int, str]:

@@ -19,7 +19,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from .footage import find_footage, open_footage
+from .footage import open_footage
 from .take import Take, TakeError, read_take
 
 # Pixels of a rendered panel's height; its width follows the footage.
@@ -124,8 +124,7 @@ def _run(take: Take, options: argparse.Namespace) -> None:
         options.pictures.mkdir(parents=True, exist_ok=True)
         _render_pictures(scene, options.pictures.resolve())
     if options.render is not None:
-        footage = find_footage(take.header.source.file, options.take.parent)
-        _render(scene, footage, int(take.frame[0]), options.render.resolve(), is_movie)
+        _render(scene, take, imported.footage, options.render.resolve(), is_movie)
 
 
 def _set_look(head, looks: list[tuple[str, float | list[float]]], is_movie: bool) -> None:
@@ -146,14 +145,16 @@ def _panel_size(take: Take, height: int) -> tuple[int, int]:
     return 2 * round(height * source.width / source.height / 2), height
 
 
-def _render(scene, footage, first_frame: int, output: Path, is_movie: bool) -> None:
-    from .scene.comparison import add_comparison
+def _render(scene, take: Take, footage, output: Path, is_movie: bool) -> None:
+    from .scene.comparison import SIDE, add_comparison
 
     if not is_movie:
         scene.frame_end = scene.frame_start
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         pictures = _render_pictures(scene, Path(folder))
-        comparison = add_comparison(scene, pictures, footage, first_frame)
+        comparison = add_comparison(
+            scene, take, footage, scene.frame_start, SIDE, pictures=pictures
+        )
         _write(comparison, output, is_movie)
 
 
@@ -188,21 +189,16 @@ def _write(scene, output: Path, is_movie: bool) -> None:
     """Write the scene's strips; the file appears under its name only once it is whole."""
     import bpy
 
+    from .scene.comparison import write_movie_to
+
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{output.stem}.partial{output.suffix}")
-    settings = scene.render.image_settings
     if is_movie:
-        # Since 5.0 a scene must first be told that it renders movies.
-        if hasattr(settings, "media_type"):
-            settings.media_type = "VIDEO"
-        settings.file_format = "FFMPEG"
-        scene.render.ffmpeg.format = "MPEG4"
-        scene.render.ffmpeg.codec = "H264"
-        scene.render.ffmpeg.constant_rate_factor = "HIGH"
+        write_movie_to(scene, partial)
     else:
-        settings.file_format = "PNG"
-    scene.render.use_file_extension = False
-    scene.render.filepath = str(partial)
+        scene.render.image_settings.file_format = "PNG"
+        scene.render.use_file_extension = False
+        scene.render.filepath = str(partial)
     with _quiet():
         bpy.ops.render.render(animation=is_movie, write_still=not is_movie, scene=scene.name)
     os.replace(partial, output)

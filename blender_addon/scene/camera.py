@@ -15,7 +15,7 @@ import bpy
 from mathutils import Matrix
 
 from ..footage import Footage, find_footage
-from ..take import Take
+from ..take import Source, Take
 from . import timing
 from .timing import FIRST_FRAME
 
@@ -145,20 +145,17 @@ def show_footage(
     Raises:
         FootageError: the footage is gone, or the scene does not run at its rate.
     """
-    about = camera[FOOTAGE]
-    footage = find_footage(about["file"], beside)
+    about, source = camera[FOOTAGE], _source_of(camera)
+    footage = find_footage(source.file, beside)
     if footage is None:
-        if not about["file"]:
+        if not source.file:
             raise FootageError("The take was made without footage, so the camera shows none.")
-        raise FootageError(
-            f"The footage is no longer at {about['file']}, so the camera shows none."
-        )
-    rate = Fraction(*about["rate"])
-    if not footage.is_still and not timing.runs_at(scene, rate):
+        raise FootageError(f"The footage is no longer at {source.file}, so the camera shows none.")
+    if not footage.is_still and not timing.runs_at(scene, source.frame_rate):
         # Blender plays footage frame by frame whatever its rate: it would run away from the head.
         raise FootageError(
             "The footage is not shown: it runs at "
-            f"{float(rate):.3f} frames a second, the scene does not."
+            f"{float(source.frame_rate):.3f} frames a second, the scene does not."
         )
     data = camera.data
     data.show_background_images = True
@@ -175,7 +172,7 @@ def show_footage(
         background.source = "MOVIE_CLIP"
         background.clip = load_clip(footage, about["first_frame"], about["start_frame"])
         size = tuple(background.clip.size)
-    turn = turn_of(camera, footage, size)
+    turn = turn_of(source, footage, size)
     background.rotation = math.radians(turn)
     if turn % 180 and 0 not in size:
         # It is fitted into the frame before it is turned.
@@ -202,17 +199,29 @@ def load_clip(footage: Footage, first_frame: int, start_frame: int) -> bpy.types
     return clip
 
 
-def turn_of(camera: bpy.types.Object, footage: Footage, size: tuple[int, int]) -> int:
+def turn_of(source: Source, footage: Footage, size: tuple[int, int]) -> int:
     """By how many degrees clockwise Blender has to turn the footage that it shows in this size.
 
     The turn that the capture was asked for, and the file's own where Blender leaves it out.
     """
-    about = camera[FOOTAGE]
-    asked, own = int(about["rotation"]), int(about["container_rotation"])
-    wide = int(about["width"]) - int(about["height"])  # upright: positive if it lies
+    asked, own = source.rotation, source.container_rotation
+    wide = source.width - source.height  # upright: positive if it lies
     if own % 180 and wide:
         # Its size tells whether Blender has turned it.
         is_turned = (size[0] > size[1]) == ((wide > 0) != bool(asked % 180))
     else:
         is_turned = not footage.is_still and bpy.app.version >= FIRST_TO_TURN_MOVIES
     return (asked if is_turned else asked + own) % 360
+
+
+def _source_of(camera: bpy.types.Object) -> Source:
+    """The footage that a camera was made for."""
+    about = camera[FOOTAGE]
+    return Source(
+        file=about["file"],
+        width=about["width"],
+        height=about["height"],
+        frame_rate=Fraction(*about["rate"]),
+        rotation=about["rotation"],
+        container_rotation=about["container_rotation"],
+    )
