@@ -47,6 +47,7 @@ from tools.vendoring import PLATFORMS, platform_of
 
 CACHE = OUT / "cache"
 DEMO = OUT / "demo"
+GUI_DEBIAN = CACHE / "blender-gui"
 
 # Libraries Blender opens on Linux, and the Debian and Ubuntu package of each. A wheel cannot bring
 # them: they belong to the machine's display and graphics driver.
@@ -212,6 +213,7 @@ class Options:
     system_packages: bool = False
     platforms: tuple[str, ...] = ()
     blenders: tuple[str, ...] = ()
+    gui: bool = False
 
 
 def setup(session: Session, options: Options) -> int:
@@ -322,8 +324,10 @@ def test(session: Session, options: Options) -> int:
 
     One after the other, since some tests measure speed. pytest's closing line is the last line
     printed, and if any test failed, it is one that says so. With --blender, only the tests in
-    these Blenders.
+    these Blenders; with --gui, only those in a real window.
     """
+    if options.gui:
+        return test_in_window(session, options)
     interpreter = prepare(session, options, fetch_inputs=True)
     names = options.blenders or blenders_at_hand(session)
     blenders = {name: prepare_blender(session, options, name, interpreter) for name in names}
@@ -346,6 +350,19 @@ def test(session: Session, options: Options) -> int:
     if failed and not code:
         print(failed[0][1], flush=True)
     return failed[0][0] if failed else 0
+
+
+def test_in_window(session: Session, options: Options) -> int:
+    """The zip in a real Blender window, in a small Debian of its own: see tests/gui."""
+    code, _ = session.show([sys.executable, "tests/gui/debian.py", GUI_DEBIAN])
+    if code:
+        return code
+    prepare(session, options, fetch_inputs=True)
+    zip_path = build_zip(session, packing_kit(), PLATFORMS[this_platform()])
+    changes = {"MIEN_DEMO_DATA": str(CACHE), "MIEN_PACKAGE": str(zip_path)}
+    changes["MIEN_GUI"] = str(GUI_DEBIAN)
+    code, _ = session.show([VISION.python, "-m", "pytest", "tests/gui"], changes)
+    return code
 
 
 def blenders_at_hand(session: Session) -> list[str]:
@@ -449,12 +466,18 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[Callable[[Session, Option
         choices=[*BLENDERS, "all"],
         help="test: only the add-on, in this Blender, for which a Python of its own is needed",
     )
+    parser.add_argument(
+        "--gui",
+        action="store_true",
+        help="test: only the extension in a real Blender window (on Debian, as root)",
+    )
     chosen = parser.parse_args(arguments)
     return COMMANDS[chosen.command], Options(
         train=chosen.train or (chosen.command == "test" and not chosen.blender),
         system_packages=chosen.system_packages,
         platforms=all_or_one(PLATFORMS, chosen.platform),
         blenders=all_or_one(BLENDERS, chosen.blender),
+        gui=chosen.gui,
     )
 
 

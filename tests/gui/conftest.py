@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tests in a real Blender window: `python build.py test --gui`, which sets MIEN_GUI to the folder
-of the small Debian (see debian.py) and MIEN_GUI_ZIP to the extension. Else there are none here."""
+of the small Debian (see debian.py) and MIEN_PACKAGE to the zip. Without it there are none here."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ def installed(debian_root, home) -> str:
     from window import Window
 
     with Window(debian_root, home) as window:
-        shutil.copy(os.environ["MIEN_GUI_ZIP"], window.folder / "mien.zip")
+        shutil.copy(os.environ["MIEN_PACKAGE"], window.folder / "mien.zip")
         window.run(f"""
 with over():
     bpy.ops.extensions.package_install_files(

@@ -260,5 +260,4 @@ class Window:
             f"BLENDER_USER_RESOURCES={self.inside}/user",
             "LIBGL_ALWAYS_SOFTWARE=1",
             f"{MARK}={self.mark}",
-            *(f"{n}={v}" for n, v in os.environ.items() if n in ("MIEN_PYTHON", "OMP_NUM_THREADS")),
         ]
