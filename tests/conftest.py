@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # bpy and the vision packages live in two environments: a plain `pytest` in either collects the
 # tests that can run there.
 if importlib.util.find_spec("bpy") is None:
-    collect_ignore = ["blender"]
+    collect_ignore = ["blender", "package"]
 else:
-    collect_ignore = ["inference", "models", "end_to_end"]
+    collect_ignore = ["inference", "models", "end_to_end", "tools"]
 
 
 @pytest.fixture(scope="session")
