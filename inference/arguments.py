@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from inference import __version__, commands
-from inference.footage import QUARTER_TURNS, FrameRange
+from inference.footage import FrameRange
 from inference.network import PROVIDERS
+from inference.rotation import QUARTER_TURNS
 from inference.solve import Quality, Settings
 
 STRONGEST_SMOOTHING = 10.0

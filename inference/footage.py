@@ -11,33 +11,22 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 
 from inference.errors import FootageError
+from inference.rotation import QUARTER_TURNS, turned
+from inference.video import DEFAULT_FRAME_RATE, decode, look_at
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
-
-DEFAULT_FRAME_RATE = Fraction(30)
-"""Frames a second of a folder of pictures when nobody says otherwise."""
 
 SINGLE_PICTURE_RATE = Fraction(1)
 """Of a single picture, which has none: takes carry this."""
 
-TEXT_FORMATS = frozenset({"tty"})
-"""FFmpeg "plays" any text file as a terminal session; nobody means that."""
-
-TURNS = {
-    90: cv2.ROTATE_90_CLOCKWISE,
-    180: cv2.ROTATE_180,
-    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
-}
-QUARTER_TURNS = (0, *TURNS)
-"""Degrees clockwise by which pictures can be turned."""
-
+PREFETCH_BYTES = 64 << 20
 PREFETCH_FRAMES = 8
-"""Decoded frames held ready: enough to ride over a slow frame, 50 MB at 1080p."""
+"""Decoded frames held ready at most, to ride over a slow one; of large pictures, as many as these
+bytes hold, but one at least."""
 
 QUEUE_POLL = 0.1
 """Seconds between two looks at whether the other side is still there."""
@@ -111,7 +100,10 @@ class Footage:
 
     def __iter__(self) -> Iterator[Frame]:
         """Decode. Raises FootageError where the footage is damaged or ends before the range."""
-        frames = self._pictures() if self.pictures else _video_frames(self.path)
+        if self.pictures:
+            frames = self._pictures()
+        else:
+            frames = (Frame(*frame) for frame in decode(self.path, self.range.first))
         empty = True
         for frame in frames:
             if self.range.stop is not None and frame.index >= self.range.stop:
@@ -149,7 +141,7 @@ def open_footage(
     Args:
         path: the file or folder.
         frames: the part to read.
-        frame_rate: of a folder of pictures (default 30); a video knows its own.
+        frame_rate: of a folder of pictures (default DEFAULT_FRAME_RATE); a video knows its own.
         rotation: degrees clockwise by which to turn the pictures, of QUARTER_TURNS.
 
     Raises:
@@ -199,14 +191,12 @@ def _decode(path: Path, flags: int) -> np.ndarray:
     return image
 
 
-def turned(image: np.ndarray, rotation: int) -> np.ndarray:
-    """``image`` (H, W, C) turned clockwise by a rotation of QUARTER_TURNS, degrees."""
-    return cv2.rotate(image, TURNS[rotation]) if rotation else image
-
-
 def prefetch(footage: Footage) -> Iterator[Frame]:
     """Iterate over ``footage`` while a thread decodes ahead; its errors are raised here."""
-    frames: queue.Queue[Frame | BaseException | None] = queue.Queue(PREFETCH_FRAMES)
+    ahead = PREFETCH_BYTES // (3 * footage.width * footage.height)
+    frames: queue.Queue[Frame | BaseException | None] = queue.Queue(
+        min(max(ahead, 1), PREFETCH_FRAMES)
+    )
     abandoned = threading.Event()
 
     def put(item: Frame | BaseException | None) -> bool:
@@ -218,7 +208,7 @@ def prefetch(footage: Footage) -> Iterator[Frame]:
                 continue
         return False
 
-    def decode() -> None:
+    def fill() -> None:
         try:
             for frame in footage:
                 if not put(frame):
@@ -227,7 +217,7 @@ def prefetch(footage: Footage) -> Iterator[Frame]:
         except BaseException as error:  # carried to the reader, who raises it
             put(error)
 
-    thread = threading.Thread(target=decode, daemon=True)
+    thread = threading.Thread(target=fill, daemon=True)
     thread.start()
     try:
         while True:
@@ -262,100 +252,10 @@ def _exif_rotation(path: Path, image: np.ndarray) -> int:
 
 
 def _open_video(path: Path, frames: FrameRange, rotation: int) -> Footage:
-    with _open_container(path) as container:
-        stream = _video_stream(container, path)
-        rate = stream.average_rate or stream.guessed_rate or DEFAULT_FRAME_RATE
-        count = stream.frames or _count_from_duration(container, stream, rate)
-        try:
-            first = next(container.decode(stream))
-        except (StopIteration, av.FFmpegError) as error:
-            raise FootageError(f"{path} holds no picture that can be decoded.") from error
-        own = _container_rotation(first)
-        size = _size(first.width, first.height, own + rotation)
-    count = frames.length_of(count)
-    return Footage(path, *size, Fraction(rate), count, frames, (), rotation, own)
-
-
-def _video_frames(path: Path) -> Iterator[Frame]:
-    """All frames of a video, in order of presentation, without holding more than one."""
-    with _open_container(path) as container:
-        stream = _video_stream(container, path)
-        stream.thread_type = "AUTO"
-        rate = stream.average_rate or stream.guessed_rate or DEFAULT_FRAME_RATE
-        promised = stream.frames
-        start: float | None = None
-        index = 0
-        try:
-            for picture in container.decode(stream):
-                seconds = index / rate if picture.pts is None else picture.pts * stream.time_base
-                start = seconds if start is None else start
-                yield Frame(index, float(seconds - start), _upright(picture))
-                index += 1
-        except av.FFmpegError as error:
-            raise FootageError(_damaged(path, index)) from error
-        if promised and index < promised and _is_cut_short(container, path):
-            raise FootageError(_damaged(path, index))
-
-
-def _open_container(path: Path) -> av.container.InputContainer:
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
-        raise FootageError(
-            f"{path} is not a video or picture that can be read; it may be damaged or cut short."
-        ) from error
-    if container.format.name in TEXT_FORMATS:
-        container.close()
-        raise FootageError(f"{path} is not a video or picture.")
-    return container
-
-
-def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    if not container.streams.video:
-        raise FootageError(f"{path} holds no video.")
-    return container.streams.video[0]
-
-
-def _count_from_duration(
-    container: av.container.InputContainer, stream: av.VideoStream, rate: Fraction
-) -> int | None:
-    if stream.duration:
-        return round(stream.duration * stream.time_base * rate)
-    if container.duration:
-        return round(container.duration / av.time_base * rate)
-    return None
-
-
-def _is_cut_short(container: av.container.InputContainer, path: Path) -> bool:
-    """Whether the container's header describes more bytes than the file has.
-
-    A container may list more frames than are shown (edit lists), which is no damage; a file that
-    ends before its last listed packet is.
-    """
-    end = path.stat().st_size
-    return any(
-        entry.pos + entry.size > end
-        for entry in container.streams.video[0].index_entries
-    )
-
-
-def _damaged(path: Path, index: int) -> str:
-    if index == 0:
-        return f"{path} is damaged or cut short: no picture can be decoded."
-    return (
-        f"{path} is damaged or cut short after frame {index - 1};"
-        f" --frames 0:{index} captures what comes before."
-    )
-
-
-def _upright(picture: av.VideoFrame) -> np.ndarray:
-    """(H, W, 3) uint8 RGB, turned as the container's display matrix says."""
-    return turned(picture.to_ndarray(format="rgb24"), _container_rotation(picture))
-
-
-def _container_rotation(picture: av.VideoFrame) -> int:
-    """Degrees clockwise, in quarter turns, that the container's display matrix asks for."""
-    return -90 * round(picture.rotation / 90) % 360
+    video = look_at(path)
+    size = _size(video.width, video.height, video.rotation + rotation)
+    count = frames.length_of(video.frame_count)
+    return Footage(path, *size, video.rate, count, frames, (), rotation, video.rotation)
 
 
 def _size(width: int, height: int, rotation: int) -> tuple[int, int]:

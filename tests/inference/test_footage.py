@@ -9,6 +9,7 @@ import pytest
 
 from inference.errors import FootageError
 from inference.footage import FrameRange, open_footage, prefetch, read_picture
+from inference.video import Clock
 
 NTSC = Fraction(30000, 1001)
 
@@ -214,3 +215,94 @@ def test_prefetch_can_be_left_early(write_video):
     frames = prefetch(open_footage(write_video(numbered(40))))
     assert next(frames).index == 0
     frames.close()
+
+
+def counted(count, width=64, height=48):
+    """Pictures that say their number in binary, bit by bit from the left."""
+    bits = np.arange(count)[:, None] >> np.arange(16) & 1
+    rows = np.repeat(40 + 160 * bits, width // 16, axis=1).astype(np.uint8)
+    return [np.broadcast_to(row[None, :, None], (height, width, 3)) for row in rows]
+
+
+def numbers(frames):
+    bits = [frame.image[24, 2::4, 1] > 120 for frame in frames]
+    return [int((row << np.arange(16)).sum()) for row in bits]
+
+
+def write_counted(path, codec, options, count=420, ticks=lambda index: index):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=NTSC, options=options)
+        stream.width, stream.height = 64, 48
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for index, image in enumerate(counted(count)):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            frame.pts, frame.time_base = ticks(index), 1 / NTSC
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+OPEN = {"x264-params": "open-gop=1:keyint=40:bframes=6:b-pyramid=normal"}
+
+
+@pytest.mark.parametrize("name, codec, options, ticks", [
+    ("plain.mp4", "libx264", {}, lambda index: index),
+    ("open.mp4", "libx264", OPEN, lambda index: index),
+    ("open.mkv", "libx264", OPEN, lambda index: index),
+    ("open.ts", "libx264", OPEN, lambda index: index),
+    ("uneven.mp4", "libx264", OPEN, lambda index: index + 3 * (index // 7)),
+    ("late.mp4", "libx264", OPEN, lambda index: index + 50),
+    ("old.avi", "mpeg4", {"bf": "2"}, lambda index: index),
+    ("old.mpg", "mpeg2video", {"bf": "2", "g": "15"}, lambda index: index),
+    ("intra.mov", "mjpeg", {}, lambda index: index),
+])  # fmt: skip
+def test_a_range_far_in_gives_the_frames_that_all_of_it_gives(
+    tmp_path, name, codec, options, ticks
+):
+    path = write_counted(tmp_path / name, codec, options, ticks=ticks)
+    whole = list(open_footage(path))
+    assert numbers(whole) == list(range(420))
+    for first in (150, 263, 400, 419):
+        part = list(open_footage(path, FrameRange(first, first + 3)))
+        expected = whole[first : first + 3]
+        assert [frame.index for frame in part] == [frame.index for frame in expected]
+        assert numbers(part) == numbers(expected)
+        assert np.allclose([f.time for f in part], [f.time for f in expected], atol=1e-9)
+    with pytest.raises(FootageError, match="ends before frame 420"):
+        list(open_footage(path, FrameRange(420, 430)))
+
+
+def test_a_range_far_in_decodes_little_of_what_comes_before(tmp_path, monkeypatch):
+    path = write_counted(tmp_path / "clip.mp4", "libx264", {"g": "30"})
+    converted = []
+    monkeypatch.setattr(
+        "inference.video._upright", lambda picture: converted.append(1) or np.zeros((48, 64, 3))
+    )
+    frames = open_footage(path, FrameRange(400, 405))
+    assert [frame.index for frame in frames] == list(range(400, 405))
+    assert len(converted) <= 6
+
+
+def test_times_increase_where_recordings_were_joined(tmp_path):
+    write_counted(tmp_path / "one.ts", "mpeg2video", {"g": "10"}, count=60)
+    joined = tmp_path / "two.ts"
+    joined.write_bytes((tmp_path / "one.ts").read_bytes() * 2)
+    times = np.array([frame.time for frame in open_footage(joined)])
+    assert len(times) >= 118 and np.allclose(np.diff(times), 1001 / 30000, atol=2e-3)
+
+
+def test_a_wrong_time_stamp_moves_no_other_frame():
+    clock = Clock(Fraction(10), None)
+    stamps = [5.0, 5.1, 5.1, 5.3, 5.25, 5.5]
+    times = [clock.after(index, stamp) for index, stamp in enumerate(stamps)]
+    assert np.allclose(times, [0, 0.1, 0.101, 0.3, 0.301, 0.5])
+    times = [Clock(Fraction(10)).after(index, None) for index in range(3)]
+    assert np.allclose(times, [0, 0.1, 0.2])
+
+
+@pytest.mark.parametrize("pause", [0, 9])
+def test_the_frame_rate_is_the_nominal_one_where_a_phone_pauses(tmp_path, pause):
+    path = write_counted(
+        tmp_path / "clip.mp4", "libx264", {}, 100, lambda index: index + pause * (index // 20)
+    )
+    assert open_footage(path).frame_rate == NTSC
