@@ -163,6 +163,7 @@ def head_fields(identity: np.ndarray) -> dict[str, np.ndarray]:
         "bone_parent": head.bone_parent.astype(np.int32),
         "skin_index": head.skin_index.astype(np.int32),
         "skin_weight": head.skin_weight.astype(np.float32),
+        "points68_vertex": head.points68.astype(np.int32),
     }
 
 
