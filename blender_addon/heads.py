@@ -7,8 +7,9 @@ from pathlib import Path
 
 import bpy
 
-from .scene.apply import START_PROPERTY, TAKE_PROPERTY, is_mien_head
+from .scene.apply import TAKE_PROPERTY
 from .scene.correctives import rule_of
+from .scene.refine import performers_with
 
 
 def head_of(chosen: bpy.types.Object | None) -> bpy.types.Object | None:
@@ -34,14 +35,11 @@ def chosen_meshes(context: bpy.types.Context) -> list[bpy.types.Object]:
 
 def performers(scene: bpy.types.Scene, take: Path) -> list[list[bpy.types.Object]]:
     """The meshes of a scene that perform a take: each head for itself, a character's together."""
-    path = str(take)
-    meshes = [thing for thing in scene.objects if thing.get(TAKE_PROPERTY) == path]
-    heads = [[mesh] for mesh in meshes if is_mien_head(mesh)]
-    others: dict[tuple, list[bpy.types.Object]] = {}
-    for mesh in meshes:
-        if not is_mien_head(mesh):
-            others.setdefault((mesh.parent, mesh.get(START_PROPERTY)), []).append(mesh)
-    return heads + list(others.values())
+    groups: list[list[bpy.types.Object]] = []
+    for mesh in scene.objects:
+        if mesh.get(TAKE_PROPERTY) == str(take) and not any(mesh in group for group in groups):
+            groups.append(performers_with(mesh))
+    return groups
 
 
 def is_driven(block: bpy.types.ShapeKey) -> bool:
