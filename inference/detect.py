@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from inference.crop import Crop, rotation_2d
+from inference.errors import InstallationError
 from inference.face import Face, look
 from inference.mirror import seen_both_ways
 from inference.network import Network
@@ -288,4 +289,20 @@ def _windows(cascade: Cascade, grey: np.ndarray) -> Iterator[tuple[float, float,
 
 @cache
 def _classifier(file: str) -> cv2.CascadeClassifier:
-    return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / file))
+    """One of OpenCV's cascades, read by Python: OpenCV cannot open all paths on Windows.
+
+    Raises:
+        InstallationError: it is not there.
+    """
+    path = Path(cv2.data.haarcascades) / file
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InstallationError(
+            f"OpenCV's {path} cannot be read ({error.strerror}); install opencv-python-headless 4"
+            " again."
+        ) from error
+    storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
+    classifier = cv2.CascadeClassifier()
+    classifier.read(storage.getFirstTopLevelNode())
+    return classifier

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -6,12 +8,16 @@ import pytest
 from inference.crop import CROP_MARGIN, Crop, rotation_2d
 from inference.detect import (
     FRONTAL,
+    FRONTAL_ALT,
+    PROFILE,
     Search,
+    _classifier,
     cascade_proposals,
     find_faces,
     find_faces_at,
     grid_proposals,
 )
+from inference.errors import InstallationError
 from tests.inference.painted import PaintedNetwork, Placed, paint
 
 
@@ -85,3 +91,21 @@ def test_find_at_a_place():
     (face,) = find_faces_at(PaintedNetwork(), image, np.array([490.0, 260.0]))
     assert np.abs(face.points - placed[1].points).max() < 2.0
     assert find_faces_at(PaintedNetwork(), image, np.array([320.0, 20.0])) == []
+
+
+def test_cascades_load_from_any_path_and_say_when_they_are_missing(tmp_path, monkeypatch):
+    grey = np.full((240, 320), 90, np.uint8)
+    grey[40:200, 80:240] = draw_cascade_face(160)
+    search = Search((FRONTAL, FRONTAL_ALT, PROFILE), 320)
+    usual = [crop.centre for crop in cascade_proposals(grey, search)]
+    folder = tmp_path / "Jörg Öztürk 家"
+    shutil.copytree(cv2.data.haarcascades, folder)
+    monkeypatch.setattr(cv2.data, "haarcascades", f"{folder}/")
+    _classifier.cache_clear()
+    assert usual and np.array_equal(usual, [crop.centre for crop in cascade_proposals(grey, search)])
+    shutil.rmtree(folder)
+    _classifier.cache_clear()
+    with pytest.raises(InstallationError, match="haarcascade_frontalface_default.xml"):
+        cascade_proposals(grey, search)
+    monkeypatch.undo()
+    _classifier.cache_clear()
