@@ -58,7 +58,8 @@ def test_cancel_capture_apply(window, pictures):
     choose(window, "clip.mp4")
     window.wait("len(bpy.context.scene.mien.faces) == 1", 60)
     start(window, "clip.mp4")
-    assert len(window.processes(RUNNER)) == 1
+    [runner] = window.processes(RUNNER)
+    assert "/extensions/user_default/mien/runner/packages/" in window.memory_map(runner)
     pictures(window, "capturing")
 
     window.press("Escape")
@@ -96,7 +97,33 @@ def value(frame):
 answer = [value(frame) for frame in range(1, 121)]
 """)
     assert max(values) - min(values) > 0.2  # the man talks
+    window.run("parts()[1].spaces.active.region_3d.view_perspective = 'CAMERA'")
+    window.run("bpy.context.scene.frame_set(60)")
     pictures(window, "captured")
+
+    window.press("ctrl+z")
+    assert eventually(lambda: heads(window) == [])
+    assert window.run("len(bpy.context.scene.mien.takes)") == 0
+    window.press("ctrl+shift+z")
+    assert eventually(lambda: heads(window) == [head])
+
+
+def test_a_dropped_clip_is_asked_about_and_captured(window, pictures):
+    # What Blender does with a file that is dropped: it invokes the operator of its FileHandler.
+    window.run(f"""
+window, view, ui, drawing = parts()
+window.cursor_warp(view.width // 3, view.height // 2)
+with over():
+    bpy.ops.mien.capture("INVOKE_DEFAULT", filepath="{window.inside}/footage/long.mp4")
+""")
+    time.sleep(1)
+    pictures(window, "dropped")
+    assert window.run(IDLE)
+    window.xdotool("key", "Return")
+    window.wait(BUSY)
+    window.press("Escape")
+    window.wait(IDLE, END_SECONDS)
+    assert takes(window) == []
 
 
 def test_captures_queue(window):

@@ -209,6 +209,10 @@ class Window:
                     found.append(int(process.name))
         return found
 
+    def memory_map(self, process: int) -> str:
+        """What files a process has mapped, its libraries among them."""
+        return Path(f"/proc/{process}/maps").read_text()
+
     def quit(self) -> int:
         """Quit Blender as its menu does; the exit code."""
         self.xdotool("mousemove", 300, 500, "sleep", 0.1, "key", "ctrl+q")
