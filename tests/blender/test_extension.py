@@ -193,6 +193,11 @@ def test_install_import_disable_uninstall(in_blender):
         bpy.ops.extensions.package_uninstall(repo_index=index, pkg_id="mien")
         assert module not in bpy.context.preferences.addons
         assert not (Path(repositories[index].directory) / "mien").exists()
+        if bpy.app.version < (4, 3):
+            # As a module, it frees its space types after Python at the end of a process in which
+            # modules were uninstalled, and crashes.
+            sys.stdout.flush()
+            os._exit(0)
     """)
 
 
@@ -453,7 +458,7 @@ def test_a_head_from_the_add_menu(in_blender):
         head = bpy.context.object
         assert tuple(head.parent.location) == (1.0, 0.0, 2.0)
         keys = head.data.shape_keys.key_blocks
-        assert all(block.value == 0 for block in keys)
+        assert all(block.value == 0 for block in keys[1:])
         keys["mouthSmileLeft"].value = keys["jawOpen"].value = 0.5
         bpy.ops.mien.reset_shapes(shapes="mouthSmileLeft\\nmouthSmileRight")
         assert (keys["mouthSmileLeft"].value, keys["jawOpen"].value) == (0.0, 0.5)
