@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import re
 import threading
@@ -18,7 +19,15 @@ from inference.errors import FootageError
 from inference.rotation import QUARTER_TURNS, turned
 from inference.video import DEFAULT_FRAME_RATE, decode, look_at
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+OPENCV_SUFFIXES = {".avif", ".bmp", ".exr", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+FFMPEG_SUFFIXES = {".tga"}
+PICTURE_SUFFIXES = frozenset(OPENCV_SUFFIXES | FFMPEG_SUFFIXES)
+
+TILED_SUFFIXES = frozenset({".heic", ".heif"})
+"""Phones' photos, of which neither library reads more than one tile."""
+
+os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")  # asked for when the first EXR is read
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # what it warns of, we say
 
 SINGLE_PICTURE_RATE = Fraction(1)
 """Of a single picture, which has none: takes carry this."""
@@ -156,6 +165,8 @@ def open_footage(
             raise FootageError(f"The folder {path} holds no numbered pictures.")
         rate = frame_rate or DEFAULT_FRAME_RATE
         return _open_pictures(path, pictures, frames, rate, rotation)
+    if path.suffix.lower() in TILED_SUFFIXES:
+        raise FootageError(f"{path} is a HEIC picture; save it as JPEG or PNG and take that.")
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return _open_pictures(path, (path,), frames, SINGLE_PICTURE_RATE, rotation)
     return _open_video(path, frames, rotation)
@@ -177,18 +188,38 @@ def read_picture(path: Path) -> np.ndarray:
     Raises:
         FootageError: the file is not there, or not a picture.
     """
-    return _decode(path, cv2.IMREAD_COLOR_RGB)
+    return _decode(path)
 
 
-def _decode(path: Path, flags: int) -> np.ndarray:
+def _decode(path: Path, flags: int = 0) -> np.ndarray:
+    """A picture file as (H, W, 3) uint8 RGB; further flags of OpenCV's."""
+    suffix = path.suffix.lower()
+    if suffix in FFMPEG_SUFFIXES:
+        return next(decode(path))[2]
     try:
         data = np.fromfile(path, np.uint8)  # OpenCV itself cannot open all paths on Windows
     except OSError as error:
         raise FootageError(f"{path} cannot be read: {error.strerror}.") from error
-    image = cv2.imdecode(data, flags) if data.size else None
+    image = None
+    try:
+        if data.size and suffix != ".exr":
+            image = cv2.imdecode(data, flags | cv2.IMREAD_COLOR_RGB)
+        if data.size and image is None:
+            light = cv2.imdecode(data, flags | cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+            if light is not None and light.dtype.kind == "f":
+                image = _encoded(light[..., ::-1])
+    except cv2.error:  # such as a picture of more pixels than it wants to hold
+        image = None
     if image is None:
         raise FootageError(f"{path} is not a picture that can be read.")
     return image
+
+
+def _encoded(light: np.ndarray) -> np.ndarray:
+    """Linear light of any floating point type as sRGB, uint8."""
+    linear = np.clip(np.nan_to_num(light), 0.0, 1.0)
+    encoded = np.where(linear < 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.round(255.0 * encoded).astype(np.uint8)
 
 
 def prefetch(footage: Footage) -> Iterator[Frame]:
@@ -247,7 +278,7 @@ def _open_pictures(
 
 def _exif_rotation(path: Path, image: np.ndarray) -> int:
     """Degrees clockwise by which reading has turned a picture file (0 of a mirrored one)."""
-    stored = _decode(path, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    stored = _decode(path, cv2.IMREAD_IGNORE_ORIENTATION)
     return next((own for own in QUARTER_TURNS if np.array_equal(turned(stored, own), image)), 0)
 
 

@@ -306,3 +306,40 @@ def test_the_frame_rate_is_the_nominal_one_where_a_phone_pauses(tmp_path, pause)
         tmp_path / "clip.mp4", "libx264", {}, 100, lambda index: index + pause * (index // 20)
     )
     assert open_footage(path).frame_rate == NTSC
+
+
+def test_pictures_of_all_depths_and_kinds_look_alike(tmp_path):
+    ramp = np.dstack([np.tile(np.linspace(0, 255, 64), (48, 1))] * 3).round().astype(np.uint8)
+    ramp[..., 2] //= 2
+    light = ramp / 255.0
+    linear = np.where(light < 0.04045, light / 12.92, ((light + 0.055) / 1.055) ** 2.4)
+    bgr, linear = ramp[..., ::-1], linear[..., ::-1].astype(np.float32)
+    alpha = np.full((48, 64, 1), 255, np.uint8)
+    for name, picture in {
+        "plain.png": bgr, "plain.bmp": bgr, "good.webp": bgr, "clear.png": np.dstack([bgr, alpha]),
+        "deep.png": bgr.astype(np.uint16) * 257, "deep.tif": bgr.astype(np.uint16) * 257,
+        "light.tif": linear, "light.exr": linear,
+    }.items():  # fmt: skip
+        path = tmp_path / f"größer {name}"
+        path.write_bytes(encode_picture(name, picture))
+        frame = next(iter(open_footage(path)))
+        assert frame.image.dtype == np.uint8 and frame.image.shape == (48, 64, 3), name
+        assert np.abs(frame.image.astype(int) - ramp).max() <= (8 if "webp" in name else 1), name
+    with av.open(str(tmp_path / "a.tga"), "w", format="image2") as container:
+        stream = container.add_stream("targa", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr24"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(ramp, format="rgb24")))
+        container.mux(stream.encode())
+    assert np.array_equal(next(iter(open_footage(tmp_path / "a.tga"))).image, ramp)
+
+
+def encode_picture(name, picture):
+    done, data = cv2.imencode(name[name.index("."):], np.ascontiguousarray(picture))
+    assert done
+    return data.tobytes()
+
+
+def test_a_phones_photo_says_what_to_do(tmp_path):
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(FootageError, match="save it as JPEG"):
+        open_footage(tmp_path / "IMG_1.HEIC")
