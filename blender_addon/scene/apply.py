@@ -159,15 +159,15 @@ def apply_to_character(
     warnings += _asides([mesh.data.shape_keys for mesh, _ in meshes] + [rig] * bool(bone))
 
     lens = None
-    face = retarget.find_face(meshes, face_mesh)
+    face = retarget.find_face(meshes, face_mesh, take)
     if face is not None:
-        place = face_mesh.matrix_world @ retarget.face_matrix(face, _eye_gap(take))
-        stand = place @ armature.mean_pose(performance).inverted()
+        stand = face_mesh.matrix_world @ face @ armature.mean_pose(performance).inverted()
         lens, settings = _camera(face_mesh, name, take, collection, settings, stand)
     elif settings.use_camera:
         warnings += ("The camera stays: no shapes of the eyes and the jaw tell where the face is.",)
     if bone:
-        channels = retarget.head_channels(rig, bone, performance, retarget.find_face(meshes, rig))
+        face = retarget.find_face(meshes, rig, take)
+        channels = retarget.head_channels(rig, bone, performance, face)
         action_name = f"{name} {rig.name} pose"
         anew = _performs(face_mesh, path)
         write_action(rig, action_name, performance.frame, channels, anew)
@@ -393,13 +393,6 @@ def _asides(datablocks: Iterable[bpy.types.ID]) -> tuple[str, ...]:
         for action in actions
         if action is not None
     )
-
-
-def _eye_gap(take: Take) -> float:
-    """The distance of the eyes of the take's head, metres."""
-    names = take.header.bone_names
-    left, right = (take.bone_head[names.index(bone)] for bone in ("eye.L", "eye.R"))
-    return float(((left - right) ** 2).sum() ** 0.5)
 
 
 def _listed(names: list[str], most: int = 4) -> str:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import bpy
 import numpy as np
-from mathutils import Matrix
+from mathutils import Matrix, Vector
 
+from ..take import Take
 from .curves import Channel, vector_channels
 from .frame_of_reference import (
     matrix_from_quaternion,
     mean_rotation,
+    points_to_blender,
     pose_to_world,
     quaternion_from_matrix,
     unrolled,
@@ -28,70 +30,61 @@ from .timing import Performance
 MOVES = 0.3
 
 # Rest axes of a character are those of its tool, so an estimate nearer than this to a right angle
-# means the right angle. The line from eyes to jaw leans by some 10 degrees on real faces.
+# means the right angle.
 SNAP_COSINE = np.cos(np.radians(30.0))
+
+# Of the eyes' distance: a jaw no lower than this below them tells no up.
+SMALLEST_HEIGHT = 0.1
+
+# The shapes that tell where a face is: they move what lies left, right, and below.
+LANDMARKS = ("eyeBlinkLeft", "eyeBlinkRight", "jawOpen")
+
+# Objects with shape keys, each with the names of its keys by a take's names.
+Matched = list[tuple[bpy.types.Object, dict[str, tuple[str, ...]]]]
 
 
 @dataclass(frozen=True)
-class FaceFrame:
-    """Where a character's face is and how it lies, in some object's own axes, at rest.
-
-    `axes` has the columns left, back and up, as Blender's x, y and z for a face along -y; `centre`
-    (3,) lies between the eyes, `eye_gap` is their distance in the same unit.
-    """
+class Face:
+    """How a face lies: columns left, back and up (3, 3); between its eyes (3,); how far apart."""
 
     axes: np.ndarray
     centre: np.ndarray
     eye_gap: float
 
 
-def find_face(
-    meshes: list[tuple[bpy.types.Object, dict[str, tuple[str, ...]]]], space: bpy.types.Object
-) -> FaceFrame | None:
-    """The face in the axes of `space`; None where no mesh closes both eyes and opens the jaw.
+def find_face(meshes: Matched, space: bpy.types.Object, take: Take) -> Matrix | None:
+    """Takes head space, in Blender's axes, onto a character's face at rest in the axes of `space`.
 
-    Args:
-        meshes: objects with shape keys, each with the names of its keys by those of a take.
+    The face is found on the take's head in the same way, so that what the shapes tell amiss about
+    both cancels. None where no mesh closes both eyes and opens the jaw.
     """
+    ours = _face_of_take(take)
+    if ours is None:
+        return None
     for mesh, matches in meshes:
-        places = [_place(mesh, matches, name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
-        jaw = _place(mesh, matches, "jawOpen")
-        if jaw is None or any(place is None for place in places):
+        places = [_place_on_mesh(mesh, matches, shape) for shape in LANDMARKS]
+        if any(place is None for place in places):
             continue
-        to_space = np.array(space.matrix_world.inverted() @ mesh.matrix_world)
-        left, right, jaw = (to_space[:3, :3] @ p + to_space[:3, 3] for p in (*places, jaw))
-        gap = float(np.linalg.norm(left - right))
-        if gap == 0.0:
+        to_space = space.matrix_world.inverted() @ mesh.matrix_world
+        theirs = _face(*(np.array(to_space @ Vector(place)) for place in places))
+        if theirs is None:
             continue
-        centre = (left + right) / 2
-        axis_left = (left - right) / gap
-        up = centre - jaw
-        up = up - axis_left * (axis_left @ up)
-        if np.linalg.norm(up) == 0.0:
-            continue
-        up = up / np.linalg.norm(up)
-        axes = np.stack([axis_left, np.cross(up, axis_left), up], axis=1)
-        return FaceFrame(_snapped(axes), centre, gap)
+        turn = _snapped(theirs.axes @ ours.axes.T) * (theirs.eye_gap / ours.eye_gap)
+        matrix = np.eye(4)
+        matrix[:3, :3], matrix[:3, 3] = turn, theirs.centre - turn @ ours.centre
+        return Matrix(matrix.tolist())
     return None
 
 
-def face_matrix(face: FaceFrame, eye_gap: float) -> Matrix:
-    """Takes a take's head space in Blender's axes, its eyes so far apart, onto the face."""
-    matrix = np.eye(4)
-    matrix[:3, :3] = face.axes * (face.eye_gap / eye_gap)
-    matrix[:3, 3] = face.centre
-    return Matrix(matrix.tolist())
-
-
 def head_channels(
-    rig: bpy.types.Object, bone: str, performance: Performance, face: FaceFrame | None
+    rig: bpy.types.Object, bone: str, performance: Performance, face: Matrix | None
 ) -> list[Channel]:
     """The channels that turn a bone as the head turns about its mean, in the bone's own rest axes.
 
     Args:
-        face: in the rig's axes; without one it looks along the rig's -y.
+        face: as `find_face` gives it in the rig's axes; without one it looks along the rig's -y.
     """
-    axes = np.eye(3) if face is None else face.axes
+    axes = np.eye(3) if face is None else np.array(face.to_3x3().normalized())
     turned, _ = pose_to_world(
         matrix_from_quaternion(performance.head_rotation), performance.head_position
     )
@@ -122,16 +115,45 @@ def _rotation_channels(bone: bpy.types.PoseBone, rotation: np.ndarray) -> list[C
     return vector_channels(path + "rotation_euler", angles)
 
 
-def _place(
+def _face(left: np.ndarray, right: np.ndarray, jaw: np.ndarray) -> Face | None:
+    """The face with its eyes and jaw at these places; None where they tell nothing."""
+    gap = float(np.linalg.norm(left - right))
+    if gap == 0.0:
+        return None
+    centre, leftward = (left + right) / 2, (left - right) / gap
+    up = centre - jaw
+    up = up - leftward * (leftward @ up)
+    height = np.linalg.norm(up)
+    if height < SMALLEST_HEIGHT * gap:
+        return None
+    up = up / height
+    return Face(np.stack([leftward, np.cross(up, leftward), up], axis=1), centre, gap)
+
+
+def _face_of_take(take: Take) -> Face | None:
+    names = take.header.shape_names
+    if any(shape not in names for shape in LANDMARKS):
+        return None
+    rest = points_to_blender(take.neutral).astype(np.float64)
+    offsets = (take.shapes[names.index(shape)] for shape in LANDMARKS)
+    places = [_middle(rest, np.linalg.norm(offset, axis=1)) for offset in offsets]
+    return None if any(place is None for place in places) else _face(*places)
+
+
+def _place_on_mesh(
     mesh: bpy.types.Object, matches: dict[str, tuple[str, ...]], shape: str
 ) -> np.ndarray | None:
-    """The middle (3,) of what a shape moves most, in the mesh's axes, by how far it moves."""
-    blocks = mesh.data.shape_keys.key_blocks
-    names = matches.get(shape, ())
-    if not names:
+    """The middle (3,) of what a shape moves most, in the mesh's axes."""
+    keys = mesh.data.shape_keys
+    if shape not in matches:
         return None
-    rest = _points(mesh.data.shape_keys.reference_key)
-    moved = np.linalg.norm(_points(blocks[names[0]]) - rest, axis=1)
+    rest = _points(keys.reference_key)
+    moved = [_points(keys.key_blocks[name]) - rest for name in matches[shape]]
+    return _middle(rest, np.linalg.norm(sum(moved), axis=1))
+
+
+def _middle(rest: np.ndarray, moved: np.ndarray) -> np.ndarray | None:
+    """The mean (3,) of points (V, 3), by how far each moves (V,); None where none does."""
     if moved.max() == 0.0:
         return None
     share = np.where(moved > MOVES * moved.max(), moved, 0.0)
