@@ -43,6 +43,8 @@ class Origin:
         device: what the network ran on.
         model_name, model_sha256: the network.
         warnings: sentences for the person who imports the take.
+        file: where the footage lies, as an earlier take says it, perhaps of another system; from
+            the footage's path unless given.
     """
 
     footage: Footage
@@ -51,6 +53,7 @@ class Origin:
     model_name: str
     model_sha256: str
     warnings: Sequence[str] = field(default_factory=tuple)
+    file: str | None = None
 
 
 def write_take(
@@ -76,13 +79,15 @@ def write_take(
 
 def take_header(origin: Origin) -> dict[str, object]:
     """The header's JSON object."""
-    footage = origin.footage
+    footage, file = origin.footage, origin.file
+    if file is None:
+        file = str(footage.path.resolve()) if footage.path else ""
     return {
         "format": FORMAT,
         "version": VERSION,
         "writer": f"mien {__version__}",
         "source": {
-            "file": str(footage.path.resolve()) if footage.path else "",
+            "file": file,
             "width": footage.width,
             "height": footage.height,
             "frame_rate": [footage.frame_rate.numerator, footage.frame_rate.denominator],
@@ -121,6 +126,7 @@ def origin_of(header: dict) -> Origin:
         model["name"],
         model["sha256"],
         tuple(header["warnings"]),
+        source["file"],
     )
 
 

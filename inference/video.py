@@ -10,6 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
 from inference.errors import FootageError
@@ -42,6 +43,9 @@ REORDERED = 64
 RUN_UP = 1.0
 """Seconds before the wanted frame that a jump leads to, so that what it needs has been decoded."""
 
+SQUARE = (0.98, 1.02)
+"""Width over height of pixels that are taken for square; encoders leave such ratios behind."""
+
 TEXT_FORMATS = frozenset({"tty"})
 """FFmpeg "plays" any text file as a terminal session; nobody means that."""
 
@@ -54,7 +58,7 @@ class Video:
     """What a video file says of itself.
 
     Attributes:
-        width, height: of the stored pictures, pixels.
+        width, height: of the pictures before they are turned, pixels.
         rotation: degrees clockwise by which they are to be turned.
         rate: nominal, frames a second.
         frame_count: None where the file does not say.
@@ -80,7 +84,8 @@ def look_at(path: Path) -> Video:
             first = next(container.decode(stream))
         except (StopIteration, av.FFmpegError) as error:
             raise FootageError(f"{path} holds no picture that can be decoded.") from error
-        return Video(first.width, first.height, _rotation(first), _nominal_rate(stream), count)
+        size = _square_size(stream, first)
+        return Video(*size, _rotation(first), _nominal_rate(stream), count)
 
 
 def decode(path: Path, first: int = 0) -> Iterator[DecodedFrame]:
@@ -96,11 +101,12 @@ def decode(path: Path, first: int = 0) -> Iterator[DecodedFrame]:
         stream.thread_type = "AUTO"
         rate = _mean_rate(stream)
         index, origin, pictures = _from_frame(path, container, stream, first)
-        promised, clock = stream.frames, Clock(rate, origin)
+        promised, clock, size = stream.frames, Clock(rate, origin), None
         try:
             for picture in pictures:
                 seconds = None if picture.pts is None else float(picture.pts * stream.time_base)
-                yield index, clock.after(index, seconds), _upright(picture)
+                size = size or _square_size(stream, picture)
+                yield index, clock.after(index, seconds), _upright(picture, size)
                 index += 1
         except av.FFmpegError as error:
             raise FootageError(_damaged(path, index)) from error
@@ -239,9 +245,20 @@ def _damaged(path: Path, index: int) -> str:
     )
 
 
-def _upright(picture: av.VideoFrame) -> np.ndarray:
-    """(H, W, 3) uint8 RGB, turned as the container's display matrix says."""
-    return turned(picture.to_ndarray(format="rgb24"), _rotation(picture))
+def _square_size(stream: av.VideoStream, picture: av.VideoFrame) -> tuple[int, int]:
+    """Width and height of a picture whose pixels are square, as those of old formats are not."""
+    aspect = float(stream.sample_aspect_ratio or 1)
+    if not SQUARE[0] < aspect < SQUARE[1]:
+        return max(1, round(picture.width * aspect)), picture.height
+    return picture.width, picture.height
+
+
+def _upright(picture: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+    """(H, W, 3) uint8 RGB, turned as the container's display matrix says, of ``size`` before."""
+    image = picture.to_ndarray(format="rgb24")
+    if image.shape[1::-1] != size:
+        image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    return turned(image, _rotation(picture))
 
 
 def _rotation(picture: av.VideoFrame) -> int:

@@ -276,7 +276,8 @@ def test_a_range_far_in_decodes_little_of_what_comes_before(tmp_path, monkeypatc
     path = write_counted(tmp_path / "clip.mp4", "libx264", {"g": "30"})
     converted = []
     monkeypatch.setattr(
-        "inference.video._upright", lambda picture: converted.append(1) or np.zeros((48, 64, 3))
+        "inference.video._upright",
+        lambda picture, size: converted.append(1) or np.zeros((48, 64, 3)),
     )
     frames = open_footage(path, FrameRange(400, 405))
     assert [frame.index for frame in frames] == list(range(400, 405))
@@ -343,3 +344,33 @@ def test_a_phones_photo_says_what_to_do(tmp_path):
     (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     with pytest.raises(FootageError, match="save it as JPEG"):
         open_footage(tmp_path / "IMG_1.HEIC")
+
+
+def test_pixels_that_are_not_square_are_made_so(tmp_path):
+    path = tmp_path / "wide.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 72, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        for image in numbered(3, 72):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    for rotation, size in ((0, (96, 48)), (90, (48, 96))):
+        footage = open_footage(path, rotation=rotation)
+        frames = list(footage)
+        assert (footage.width, footage.height) == size
+        assert frames[0].image.shape == (*size[::-1], 3) and levels(frames) == [0, 1, 2]
+
+
+def test_a_video_that_changes_its_size_keeps_the_first_one(tmp_path):
+    for number, width in enumerate((64, 96)):
+        with av.open(str(tmp_path / f"{number}.ts"), "w") as container:
+            stream = container.add_stream("mpeg2video", rate=25)
+            stream.width, stream.height, stream.pix_fmt = width, 48, "yuv420p"
+            for image in numbered(3, width):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(stream.encode())
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join((tmp_path / f"{number}.ts").read_bytes() for number in (0, 1)))
+    shapes = {frame.image.shape for frame in open_footage(joined)}
+    assert shapes == {(48, 64, 3)}

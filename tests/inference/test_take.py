@@ -80,6 +80,25 @@ def test_a_take_can_be_solved_again(tmp_path):
     assert blender_addon.take.read_take(second).header.settings["smoothing"] == 0
 
 
+def test_solving_again_keeps_what_the_take_says_of_its_footage(tmp_path):
+    clip = make_clip(frames=20, point_noise=0.5)
+    footage = Footage(
+        tmp_path / "clip.mp4", 480, 640, Fraction(24), 20, FrameRange(),
+        rotation=90, container_rotation=270,
+    )  # fmt: skip
+    origin = Origin(footage, {}, "cuda", "mien", "ab" * 32, ("Dark.",), r"D:\Aufnahmen\größer.mp4")
+    take = tmp_path / "take.mien.npz"
+    write_take(take, solve_clip(clip.observations), origin, clip.observations)
+    before, _ = read_take(take)
+    assert program.main(["solve", str(take), "-o", str(take), "--smoothing", "2"]) == 0
+    after, _ = read_take(take)
+    assert before["source"] == after["source"] == {
+        "file": r"D:\Aufnahmen\größer.mp4", "width": 480, "height": 640, "frame_rate": [24, 1],
+        "rotation": 90, "container_rotation": 270,
+    }  # fmt: skip
+    assert after["device"] == "cuda" and after["warnings"] == ["Dark."]
+
+
 def test_what_cannot_be_solved_again_says_why(tmp_path, performance, capsys):
     take, output = tmp_path / "take.mien.npz", tmp_path / "other.mien.npz"
     write_take(take, performance, origin_of(take))
