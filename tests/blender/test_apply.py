@@ -176,6 +176,29 @@ def test_start_frame_rate_range_and_camera_are_offered(empty_scene, take, take_f
     assert weights(made.head, ["jawOpen"]) == pytest.approx([take.weights[0, 17]], abs=1e-5)
 
 
+def test_undo_takes_a_take_off_a_head_again(empty_scene, take, take_file, other):
+    made = apply_to_new_head(empty_scene.context, take, "nod", path=take_file)
+    name = made.head.name
+    _, performed, path = other
+    for take_now, path_now in ((performed, path), (take, take_file)):
+        if path_now is take_file:  # the same take again, in place: its motion is another
+            take_now.weights[:] = 0.25
+            bpy.data.objects[name]["mien_take"] = str(take_file)
+        bpy.context.scene.frame_set(6)
+        before = weights(bpy.data.objects[name], fabricate.SHAPE_NAMES)
+        state = len(bpy.data.actions), len(bpy.data.cameras)
+        bpy.ops.ed.undo_push(message="before")
+        apply_to_head(bpy.context, bpy.data.objects[name], take_now, "nod", path=path_now)
+        bpy.ops.ed.undo_push(message="after")
+        bpy.context.scene.frame_set(6)
+        after = weights(bpy.data.objects[name], fabricate.SHAPE_NAMES)
+        assert not np.allclose(before, after, atol=1e-3)
+        bpy.ops.ed.undo()
+        bpy.context.scene.frame_set(6)
+        assert weights(bpy.data.objects[name], fabricate.SHAPE_NAMES) == pytest.approx(before)
+        assert (len(bpy.data.actions), len(bpy.data.cameras)) == state
+
+
 def test_only_a_mien_head_is_one(empty_scene, take):
     bpy.ops.mesh.primitive_cube_add()
     cube = bpy.context.object

@@ -21,6 +21,18 @@ def test_reads_back_every_field(take_file):
     assert take.header.shape_names == fabricate.SHAPE_NAMES
 
 
+def test_what_a_take_may_leave_out(take_file, tmp_path):
+    take = read_take(take_file)
+    assert take.points68_vertex is None
+    assert (take.header.source.rotation, take.header.source.container_rotation) == (0, 0)
+    source = {**fabricate.header()["source"], "rotation": 270, "container_rotation": -90}
+    arrays = fabricate.small_take(source=source)
+    arrays["points68_vertex"] = np.arange(68)
+    take = read_take(fabricate.write(tmp_path / "full.mien.npz", arrays))
+    assert take.points68_vertex.tolist() == list(range(68))
+    assert (take.header.source.rotation, take.header.source.container_rotation) == (270, 270)
+
+
 def test_numbers_of_other_width_are_converted(tmp_path):
     arrays = fabricate.small_take()
     arrays["quads"] = arrays["quads"].astype(np.int64)
@@ -82,6 +94,13 @@ SPOILED = {
     "no rotation": (_set("head_rotation", 2, 0.0), "length zero"),
     "no lens": (lambda a: a.update(focal=np.float32(0)), "focal is not positive"),
     "no frames": (lambda a: a.update(time=a["time"][:0]), "time is empty"),
+    "turned by a little": (_words(source={**SOURCE, "rotation": 45}), "no quarter turn"),
+    "turned by a word": (_words(source={**SOURCE, "container_rotation": "left"}), "damaged"),
+    "67 points": (lambda a: a.update(points68_vertex=np.zeros(67, np.int32)), "68"),
+    "point outside": (
+        lambda a: a.update(points68_vertex=np.full(68, 10**6, np.int32)),
+        "points68_vertex points outside",
+    ),
     "texture of floats": (lambda a: a.update(texture=np.zeros((4, 4, 3))), "texture is not"),
 }
 
