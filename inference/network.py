@@ -32,8 +32,9 @@ PROVIDERS = {
 }
 """Names of devices on the command line, and what onnxruntime calls them."""
 
-AUTO_ORDER = ("cuda", "rocm", "directml", "coreml")
-"""What ``auto`` prefers to the CPU, the best first."""
+AUTO_ORDER = ("cuda", "rocm", "directml")
+"""What ``auto`` prefers to the CPU, the best first. CoreML is in every macOS package and compiles
+the network anew at each start, which seconds of footage do not repay: only by name."""
 
 MAX_BATCH = 32
 """Crops in one pass; more brings no speed and only takes memory."""
@@ -88,7 +89,6 @@ class Network:
 
     def __init__(self, path: Path | None = None, device: str = "auto") -> None:
         self.path = Path(path or WEIGHTS)
-        self.device = choose_device(device)
         try:
             data = self.path.read_bytes()
         except OSError as error:
@@ -97,16 +97,15 @@ class Network:
                 " again."
             ) from error
         self.sha256 = hashlib.sha256(data).hexdigest()
-        try:
-            self._session = onnxruntime.InferenceSession(
-                data, _session_options(), providers=_providers(self.device)
-            )
-        except Exception as error:  # onnxruntime has no common class of its own
-            advice = "install Mien again" if self.device == "cpu" else "choose the device cpu"
-            reason = str(error).strip().partition("\n")[0]
-            raise NetworkError(
-                f"{self.path} cannot be run on {self.device} ({reason}); {advice}."
-            ) from error
+        *others, last = devices_to_try(device)
+        for candidate in others:
+            try:
+                self._start(data, candidate)
+                break
+            except NetworkError:
+                continue  # onnxruntime was built for it, but its driver or libraries are missing
+        else:
+            self._start(data, last)
         self._check_outputs()
 
     @property
@@ -128,6 +127,22 @@ class Network:
             for start in range(0, len(crops), MAX_BATCH)
         ]
         return Prediction(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+    def _start(self, data: bytes, device: str) -> None:
+        """Load the network's file, ``data``, onto a device. Raises NetworkError."""
+        advice = "install Mien again" if device == "cpu" else "choose the device cpu"
+        try:
+            session = onnxruntime.InferenceSession(
+                data, _session_options(), providers=_providers(device)
+            )
+        except Exception as error:  # onnxruntime has no common class of its own
+            reason = str(error).strip().partition("\n")[0]
+            raise NetworkError(
+                f"{self.path} cannot be run on {device} ({reason}); {advice}."
+            ) from error
+        if PROVIDERS[device] not in session.get_providers():  # it went on without a word
+            raise NetworkError(f"The device {device} does not start on this machine; {advice}.")
+        self.device, self._session = device, session
 
     def _check_outputs(self) -> None:
         present = {output.name: output.shape for output in self._session.get_outputs()}
@@ -157,20 +172,20 @@ def present_devices() -> list[str]:
     return [name for name, provider in PROVIDERS.items() if provider in available]
 
 
-def choose_device(device: str) -> str:
-    """The device to run on: ``device`` itself, or the best there is for ``auto``.
+def devices_to_try(device: str) -> list[str]:
+    """``device`` alone, or for ``auto`` all there are of its order and the CPU, the best first.
 
     Raises:
         NetworkError: the installed onnxruntime cannot use this device.
     """
     present = present_devices()
     if device == "auto":
-        return next((name for name in AUTO_ORDER if name in present), "cpu")
+        return [*(name for name in AUTO_ORDER if name in present), "cpu"]
     if device not in present:
         raise NetworkError(
             f"The device {device} is not available here; onnxruntime offers {', '.join(present)}."
         )
-    return device
+    return [device]
 
 
 def _providers(device: str) -> list[str]:
