@@ -145,7 +145,9 @@ class TestPythonChoice:
 
     def test_each_blender_has_an_environment_of_its_own(self):
         for python in ("3.11", "3.13"):
-            interpreter = environments.Interpreter(Path("python"), (*map(int, python.split(".")), 0))
+            interpreter = environments.Interpreter(
+                Path("python"), (*map(int, python.split(".")), 0)
+            )
             found = [
                 environments.blender_environment(name, interpreter)
                 for name in environments.BLENDERS
@@ -155,7 +157,9 @@ class TestPythonChoice:
 
 
 class TestPins:
-    @pytest.mark.parametrize("path", sorted(environments.REQUIREMENTS.glob("*.txt")), ids=lambda p: p.stem)
+    @pytest.mark.parametrize(
+        "path", sorted(environments.REQUIREMENTS.glob("*.txt")), ids=lambda p: p.stem
+    )
     def test_every_requirement_is_pinned(self, path):
         lines = [line.split("#")[0].strip() for line in path.read_text().splitlines()]
         unpinned = [line for line in lines if line and not re.match(r"[\w-]+==[\d.]+(;|$)", line)]
@@ -220,8 +224,10 @@ class TestFailures:
         ("output", "sentence"),
         [
             ("OSError: [Errno 28] No space left on device", "The disk is full"),
-            ("NewConnectionError(... [Errno -3]) ERROR: No matching distribution found for av==1",
-             "check the network"),
+            (
+                "NewConnectionError(... [Errno -3]) ERROR: No matching distribution found for av==1",
+                "check the network",
+            ),
             ("ERROR: No matching distribution found for bpy==4.5.15", "no bpy==4.5.15 for this"),
             ("ERROR: something new", "its own words are above"),
         ],
@@ -274,6 +280,71 @@ class TestFailures:
         )
         assert result.returncode == 2
         assert "setup" in result.stderr and "demo" in result.stderr
+
+
+class TestTests:
+    """What `build.py test` runs; nothing is installed, packed or tested here."""
+
+    @pytest.fixture
+    def shown(self, monkeypatch, tmp_path):
+        """The commands shown; their exit codes are taken from shown.codes, by their last word."""
+
+        class Shown(list):
+            codes: dict[str, int] = {}
+
+        shown = Shown()
+
+        def show(session, command, changes):
+            shown.append(([str(word) for word in command], changes))
+            code = next((c for word, c in shown.codes.items() if word in shown[-1][0]), 0)
+            return code, f"closing line {len(shown)}"
+
+        here = environments.Interpreter(Path("python"), (3, 11, 0))
+        monkeypatch.setattr(Session, "show", show)
+        monkeypatch.setattr(build, "prepare", lambda *_, **__: here)
+        monkeypatch.setattr(
+            build,
+            "prepare_blender",
+            lambda s, o, name, i: environments.blender_environment(name, i),
+        )
+        monkeypatch.setattr(build, "find_python", lambda version: here)
+        monkeypatch.setattr(build, "packing_kit", lambda: None)
+        monkeypatch.setattr(build, "build_zip", lambda *_: tmp_path / "mien.zip")
+        return shown
+
+    def pythons(self, shown):
+        return [Path(command[0]).parts[-3] for command, _ in shown]
+
+    def test_each_blender_at_hand_and_then_everything_else(self, session, shown, tmp_path):
+        assert build.test(session, build.Options()) == 0
+        assert self.pythons(shown) == [".venv-blender", ".venv-blender-5.2", ".venv"]
+        assert all(changes["MIEN_PACKAGE"] == str(tmp_path / "mien.zip") for _, changes in shown)
+        assert shown[0][0][-2:] == ["tests/blender", "tests/package"]
+        assert shown[-1][0][-2:] == ["--ignore=tests/blender", "--ignore=tests/package"]
+
+    def test_a_blender_without_its_python_is_left_out_aloud(
+        self, session, shown, monkeypatch, capsys
+    ):
+        here = environments.Interpreter(Path("python"), (3, 11, 0))
+        monkeypatch.setattr(build, "find_python", lambda v: here if v == (3, 11) else None)
+        assert build.test(session, build.Options()) == 0
+        assert self.pythons(shown) == [".venv-blender", ".venv"]
+        assert "Blender 5.2 is left out: there is no Python 3.13" in capsys.readouterr().out
+
+    def test_only_the_blenders_asked_for(self, session, shown):
+        assert build.test(session, build.Options(blenders=("4.2", "5.2"))) == 0
+        assert self.pythons(shown) == [".venv-blender-4.2", ".venv-blender-5.2"]
+
+    def test_the_last_line_tells_of_an_earlier_failure(self, session, shown, capsys):
+        shown.codes = {"tests/package": 3}
+        assert build.test(session, build.Options()) == 3
+        assert len(shown) == 3
+        assert capsys.readouterr().out.splitlines()[-1] == "closing line 1"
+
+    def test_a_failure_of_the_last_run_counts(self, session, shown, capsys):
+        shown.codes = {"--ignore=tests/package": 1}
+        assert build.test(session, build.Options()) == 1
+        assert "closing line" not in capsys.readouterr().out
 
 
 class TestDemoInputs:
