@@ -43,9 +43,6 @@ REORDERED = 64
 RUN_UP = 1.0
 """Seconds before the wanted frame that a jump leads to, so that what it needs has been decoded."""
 
-SQUARE = (0.98, 1.02)
-"""Width over height of pixels that are taken for square; encoders leave such ratios behind."""
-
 TEXT_FORMATS = frozenset({"tty"})
 """FFmpeg "plays" any text file as a terminal session; nobody means that."""
 
@@ -58,7 +55,7 @@ class Video:
     """What a video file says of itself.
 
     Attributes:
-        width, height: of the pictures before they are turned, pixels.
+        width, height: of the stored pictures, pixels, which are taken for square.
         rotation: degrees clockwise by which they are to be turned.
         rate: nominal, frames a second.
         frame_count: None where the file does not say.
@@ -84,8 +81,7 @@ def look_at(path: Path) -> Video:
             first = next(container.decode(stream))
         except (StopIteration, av.FFmpegError) as error:
             raise FootageError(f"{path} holds no picture that can be decoded.") from error
-        size = _square_size(stream, first)
-        return Video(*size, _rotation(first), _nominal_rate(stream), count)
+        return Video(first.width, first.height, _rotation(first), _nominal_rate(stream), count)
 
 
 def decode(path: Path, first: int = 0) -> Iterator[DecodedFrame]:
@@ -105,7 +101,7 @@ def decode(path: Path, first: int = 0) -> Iterator[DecodedFrame]:
         try:
             for picture in pictures:
                 seconds = None if picture.pts is None else float(picture.pts * stream.time_base)
-                size = size or _square_size(stream, picture)
+                size = size or (picture.width, picture.height)
                 yield index, clock.after(index, seconds), _upright(picture, size)
                 index += 1
         except av.FFmpegError as error:
@@ -245,16 +241,11 @@ def _damaged(path: Path, index: int) -> str:
     )
 
 
-def _square_size(stream: av.VideoStream, picture: av.VideoFrame) -> tuple[int, int]:
-    """Width and height of a picture whose pixels are square, as those of old formats are not."""
-    aspect = float(stream.sample_aspect_ratio or 1)
-    if not SQUARE[0] < aspect < SQUARE[1]:
-        return max(1, round(picture.width * aspect)), picture.height
-    return picture.width, picture.height
-
-
 def _upright(picture: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-    """(H, W, 3) uint8 RGB, turned as the container's display matrix says, of ``size`` before."""
+    """(H, W, 3) uint8 RGB, turned as the container's display matrix says.
+
+    size: width and height that it is given before; joined recordings may change theirs.
+    """
     image = picture.to_ndarray(format="rgb24")
     if image.shape[1::-1] != size:
         image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
