@@ -17,6 +17,7 @@ from .character import add_character, select
 from .controls import EYE_TARGET
 from .correctives import value_path
 from .curves import Channel, foreign_action, write_action
+from .regions import region_of
 from .shape_curves import fit_sliders
 
 # Custom properties of every mesh that a take moves: the take's file, and the scene frame of its
@@ -305,7 +306,8 @@ def _character_channels(
             if value_path(key) in driven_paths:
                 driven.append(key)
                 continue
-            channels.append(Channel(value_path(key), performance.weights[:, column]))
+            values = performance.weights[:, column]
+            channels.append(Channel(value_path(key), values, group=region_of(key)))
     return channels, driven
 
 

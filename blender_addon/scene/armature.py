@@ -147,10 +147,10 @@ def pose_channels(rig: bpy.types.Object, performance: Performance) -> list[Chann
     basis = {name: bones[name].inverse() @ m @ bones[name] for name, m in movements.items()}
     turns = {name: unrolled(quaternion_from_matrix(b.rotation)) for name, b in basis.items()}
     widen_limits(rig, turns)
-    channels = vector_channels(_path("neck", "location"), basis["neck"].position)
+    channels = vector_channels(_path("neck", "location"), basis["neck"].position, "neck")
     for name, quaternions in turns.items():
         # Only the root needs a location: the movement of the others keeps their joint.
-        channels += vector_channels(_path(name, "rotation_quaternion"), quaternions)
+        channels += vector_channels(_path(name, "rotation_quaternion"), quaternions, name)
     return channels
 
 

@@ -25,11 +25,12 @@ class Channel:
     values: np.ndarray  # (N,)
     index: int = 0
     interpolation: str = "LINEAR"
+    group: str = ""  # under which editors list it
 
 
-def vector_channels(data_path: str, values: np.ndarray) -> list[Channel]:
+def vector_channels(data_path: str, values: np.ndarray, group: str = "") -> list[Channel]:
     """One channel for each column of values (N, C)."""
-    return [Channel(data_path, column, index) for index, column in enumerate(values.T)]
+    return [Channel(data_path, column, index, group=group) for index, column in enumerate(values.T)]
 
 
 def write_action(
@@ -57,18 +58,20 @@ def write_action(
         _set_aside(datablock)
         action = bpy.data.actions.new(name)
         action[OURS] = True
-        curves = _new_curves(datablock, action)
+        home = _new_home(datablock, action)
     else:
-        curves = _kept_curves(datablock, channels)
+        home = _kept_home(datablock, channels)
     points = np.empty((len(frames), 2), np.float32)
     points[:, 0] = frames
     for channel in channels:
         points[:, 1] = channel.values
-        curve = anew and curves.find(channel.data_path, index=channel.index)
+        curve = anew and home.fcurves.find(channel.data_path, index=channel.index)
         if curve:
             curve.keyframe_points.clear()
         else:
-            curve = curves.new(channel.data_path, index=channel.index)
+            curve = home.fcurves.new(channel.data_path, index=channel.index)
+            if channel.group:
+                curve.group = home.groups.get(channel.group) or home.groups.new(channel.group)
         _fill(curve, points, channel.interpolation)
     return action
 
@@ -85,7 +88,7 @@ def curves_of(datablock: bpy.types.ID) -> list[bpy.types.FCurve]:
     animation = datablock.animation_data
     if animation is None or animation.action is None:
         return []
-    return [curve for home in _homes(animation) for curve in home]
+    return [curve for home in _homes(animation) for curve in home.fcurves]
 
 
 def read_keys(curve: bpy.types.FCurve) -> np.ndarray:
@@ -120,38 +123,38 @@ def _set_aside(datablock: bpy.types.ID) -> None:
     animation.action = None
 
 
-def _new_curves(datablock: bpy.types.ID, action: bpy.types.Action):
-    """The collection in which a new action keeps the curves of `datablock`."""
+def _new_home(datablock: bpy.types.ID, action: bpy.types.Action):
+    """What has the curves of `datablock` in a new action, and their groups."""
     animation = datablock.animation_data or datablock.animation_data_create()
     animation.action = action
     if not hasattr(action, "slots"):
-        return action.fcurves
+        return action
     slot = action.slots.new(id_type=datablock.id_type, name=datablock.name)
     animation.action_slot = slot
     strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
-    return strip.channelbag(slot, ensure=True).fcurves
+    return strip.channelbag(slot, ensure=True)
 
 
-def _kept_curves(datablock: bpy.types.ID, channels: list[Channel]):
-    """The collection in which an action has curves of `datablock`, without those not wanted."""
+def _kept_home(datablock: bpy.types.ID, channels: list[Channel]):
+    """What has the curves of `datablock` in the action it has, without those not wanted."""
     home = _homes(datablock.animation_data)[0]
     wanted = {(channel.data_path, channel.index) for channel in channels}
-    for curve in list(home):
+    for curve in list(home.fcurves):
         if (curve.data_path, curve.array_index) not in wanted:
-            home.remove(curve)
+            home.fcurves.remove(curve)
     return home
 
 
 def _homes(animation: bpy.types.AnimData) -> list:
-    """The collections in which an action keeps the curves of what it moves."""
+    """What in an action has the curves of what it moves: itself, or since 4.4 bags of them."""
     action = animation.action
     if not hasattr(action, "slots"):
-        return [action.fcurves]
+        return [action]
     slot = animation.action_slot
     if slot is None:
         return []
     bags = [strip.channelbag(slot) for layer in action.layers for strip in layer.strips]
-    return [bag.fcurves for bag in bags if bag is not None]
+    return [bag for bag in bags if bag is not None]
 
 
 def _fill(curve: bpy.types.FCurve, points: np.ndarray, interpolation: str) -> None:

@@ -12,6 +12,7 @@ from .curves import Channel
 from .eye import BONES as EYES
 from .frame_of_reference import points_to_blender
 from .materials import add_materials, vertices_of
+from .regions import region_of
 from .sliders import add_sliders
 from .timing import Performance
 
@@ -44,7 +45,7 @@ def shape_channels(head: bpy.types.Object, take: Take, performance: Performance)
     weights = np.concatenate([performance.weights, performance.corrective_weights], axis=1)
     there = head.data.shape_keys.key_blocks
     return [
-        Channel(value_path(name), column)
+        Channel(value_path(name), column, group=region_of(name))
         for name, column in zip(names, weights.T)
         if rule_of(name, shapes) is None and name in there
     ]

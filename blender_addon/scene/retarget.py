@@ -100,19 +100,19 @@ def _rotation_channels(bone: bpy.types.PoseBone, rotation: np.ndarray) -> list[C
     path = f'pose.bones["{bpy.utils.escape_identifier(bone.name)}"].'
     quaternions = unrolled(quaternion_from_matrix(rotation))
     if bone.rotation_mode == "QUATERNION":
-        return vector_channels(path + "rotation_quaternion", quaternions)
+        return vector_channels(path + "rotation_quaternion", quaternions, bone.name)
     if bone.rotation_mode == "AXIS_ANGLE":
         half = np.arccos(np.clip(quaternions[:, 0], -1.0, 1.0))
         sine = np.sin(half)[:, None]
         axis = np.where(sine > 1e-6, quaternions[:, 1:] / np.maximum(sine, 1e-6), [0.0, 1.0, 0.0])
-        return vector_channels(path + "rotation_axis_angle", np.c_[2 * half, axis])
+        return vector_channels(path + "rotation_axis_angle", np.c_[2 * half, axis], bone.name)
     angles = np.empty((len(rotation), 3))
     euler = Matrix(rotation[0].tolist()).to_euler(bone.rotation_mode)
     for row, matrix in enumerate(rotation):
         # The angles nearest to those of the frame before.
         euler = Matrix(matrix.tolist()).to_euler(bone.rotation_mode, euler)
         angles[row] = euler
-    return vector_channels(path + "rotation_euler", angles)
+    return vector_channels(path + "rotation_euler", angles, bone.name)
 
 
 def _face(left: np.ndarray, right: np.ndarray, jaw: np.ndarray) -> Face | None:

@@ -147,6 +147,19 @@ def test_a_hands_own_action_plays_on_below(empty_scene, take, take_file):
     assert shown["head"].rotation_quaternion.angle > 0.01
 
 
+def test_editors_list_curves_by_region_and_bone(empty_scene, take, take_file):
+    made = apply_to_new_head(empty_scene.context, take, "nod", path=take_file)
+    for _ in range(2):
+        shapes = {c.data_path: c.group.name for c in curves_of(made.head.data.shape_keys)}
+        assert shapes['key_blocks["mouthSmileLeft"].value'] == "Mouth"
+        assert shapes['key_blocks["corrective 1"].value'] == "Other"
+        pose = [(c.data_path, c.group and c.group.name) for c in curves_of(made.rig)]
+        bones = [(path, group) for path, group in pose if path.startswith("pose.bones")]
+        assert len(bones) == 4 * 4 + 3
+        assert all(f'["{group}"]' in path for path, group in bones)
+        apply_to_head(empty_scene.context, made.head, take, "nod", path=take_file)
+
+
 def test_actions_can_be_pushed_down(empty_scene, take, take_file):
     """What the button of the action editor does: the motion plays on as a strip."""
     made = apply_to_new_head(empty_scene.context, take, "nod", path=take_file)
