@@ -53,9 +53,9 @@ class Notice:
 
 @dataclass(frozen=True)
 class Finished:
-    """The last message of a job that wrote what it was to write."""
+    """The last message of a job that did what it was to do."""
 
-    output: Path
+    output: Path | None
     result: dict = field(default_factory=dict)  # the runner's own words about it
     value: object = None  # what `digest` made of the output
 
@@ -84,7 +84,7 @@ class Job:
         self,
         runner: Runner,
         arguments: Sequence[str],
-        output: Path,
+        output: Path | None = None,
         digest: Callable[[Path], object] | None = None,
     ):
         """Start the runner.
@@ -92,7 +92,7 @@ class Job:
         Args:
             arguments: the runner's command line. The process has another working directory, so
                 paths in it must be absolute.
-            output: the file it is to write.
+            output: the file it is to write; None where its result says all.
             digest: called with the output by a thread of the job, so that reading it keeps nobody
                 waiting; it must not touch bpy. A ValueError of it is the job's failure.
 
@@ -198,7 +198,8 @@ class Job:
         return Progress(stage, done, total, left)
 
     def _last_message(self, exit_code: int) -> Message:
-        if exit_code == 0 and self._result is not None and self._output.is_file():
+        is_there = self._output is None or self._output.is_file()
+        if exit_code == 0 and self._result is not None and is_there:
             try:
                 value = self._digest(self._output) if self._digest else None
             except ValueError as error:

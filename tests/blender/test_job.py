@@ -172,6 +172,14 @@ def test_tells_how_long_a_stage_will_take(play, monkeypatch):
     assert solve.seconds_left is None
 
 
+def test_a_result_may_be_all_there_is(tmp_path):
+    package = tmp_path / "inference"
+    package.mkdir()
+    (package / "__main__.py").write_text('print(\'{"event": "result", "python": "3.11"}\')')
+    [finished] = messages(Job(Runner(Path(sys.executable), tmp_path), ["check"]))
+    assert finished.output is None and finished.result["python"] == "3.11"
+
+
 def test_success_without_a_take_is_a_failure(play):
     assert isinstance(messages(play("say(event='result', path=take)"))[-1], Failed)
 
