@@ -51,7 +51,7 @@ class MienPreferences(bpy.types.AddonPreferences):
             (
                 OTHER,
                 "Another Python",
-                "A Python of yours with the packages of Mien's runner/requirements.txt, "
+                "A Python of yours with the packages of Mien's runner/requirements/vision.txt, "
                 + "for example with an ONNX Runtime for your graphics card",
             ),
         ),
@@ -113,6 +113,7 @@ class MIEN_OT_test_runner(bpy.types.Operator):
             _check = runner.Check(find_runner(context))
             if not bpy.app.background:
                 bpy.app.timers.register(_look, first_interval=POLL_SECONDS)
+                _redraw()
                 return {"FINISHED"}
             _answer = _check.wait()
         except runner.RunnerError as error:
@@ -138,11 +139,15 @@ def _look() -> float | None:
     if _answer is None:
         return POLL_SECONDS
     _check = None
+    _redraw()
+    return None
+
+
+def _redraw() -> None:
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == "PREFERENCES":
                 area.tag_redraw()
-    return None
 
 
 def _details(found: runner.Found) -> list[str]:

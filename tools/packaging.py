@@ -103,7 +103,7 @@ def fetch_wheels(session: Session, kit: Kit, platform: Platform, python: str) ->
 def assemble(destination: Path) -> None:
     """Lays out the extension: the add-on at the top, and under runner/ what its process needs.
 
-    runner/ holds no training code. requirements.txt there is for those who run it with a Python of
+    runner/ holds no training code. requirements/ there is for those who run it with a Python of
     their own.
     """
     require_weights()
@@ -114,7 +114,8 @@ def assemble(destination: Path) -> None:
     copy_folder("models/head", runner / "models/head", *HEAD_WORKSHOP)
     copy_folder("models/weights", runner / "models/weights")
     shutil.copy2(ROOT / "models/__init__.py", runner / "models/__init__.py")
-    shutil.copy2(REQUIREMENTS / "vision.txt", runner / "requirements.txt")
+    (runner / "requirements").mkdir()
+    shutil.copy2(REQUIREMENTS / "vision.txt", runner / "requirements/vision.txt")
     shutil.copy2(ROOT / "LICENSE", destination / "LICENSE")
 
 

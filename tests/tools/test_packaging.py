@@ -28,7 +28,7 @@ def package(tmp_path_factory) -> Path:
 
 class TestPackage:
     def test_the_add_on_lies_at_the_top_and_its_runner_below(self, package):
-        wanted = ["blender_manifest.toml", "__init__.py", "LICENSE", "runner/requirements.txt"]
+        wanted = ["blender_manifest.toml", "__init__.py", "LICENSE", "runner/requirements/vision.txt"]
         wanted += ["runner/models/weights/mien.onnx", "runner/models/head/head.npz"]
         assert [name for name in wanted if not (package / name).is_file()] == []
 
