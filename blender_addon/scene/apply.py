@@ -149,40 +149,38 @@ def apply_to_character(
         ApplyError: nothing here can be animated, or it is linked from another file.
     """
     meshes = _matched_meshes(objects, take)
-    _refuse_linked(
-        datablock for mesh, _ in meshes for datablock in (mesh, mesh.data, mesh.data.shape_keys)
-    )
-    face_mesh = meshes[0][0]
-    rig, bone, warnings = _head_bone([mesh for mesh, _ in meshes], settings.head_bone)
+    parts = [mesh for mesh, _ in meshes]
+    _refuse_linked(part for mesh in parts for part in (mesh, mesh.data, mesh.data.shape_keys))
+    rig, bone, warnings = _head_bone(parts, settings.head_bone)
+    warnings += _asides([mesh.data.shape_keys for mesh in parts] + [rig] * bool(bone))
+    for mesh, matches in meshes:
+        driven = _driven(mesh, matches)
+        if driven:
+            warnings += (f"{mesh.name} drives {_listed(driven)} itself: left alone.",)
     performance = _time(context.scene, take, settings)
-    collection = _home_of(context.scene, face_mesh)
+    collection = _home_of(context.scene, parts[0])
     context.view_layer.update()
-    warnings += _asides([mesh.data.shape_keys for mesh, _ in meshes] + [rig] * bool(bone))
 
     lens = None
-    face = retarget.find_face(meshes, face_mesh, take)
+    face = retarget.find_face(meshes, parts[0], take)
     if face is not None:
-        stand = face_mesh.matrix_world @ face @ armature.mean_pose(performance).inverted()
-        lens, settings = _camera(face_mesh, name, take, collection, settings, stand)
+        stand = parts[0].matrix_world @ face @ armature.mean_pose(performance).inverted()
+        lens, settings = _camera(parts[0], name, take, collection, settings, stand)
     elif settings.use_camera:
         warnings += ("The camera stays: no shapes of the eyes and the jaw tell where the face is.",)
     if bone:
         face = retarget.find_face(meshes, rig, take)
         channels = retarget.head_channels(rig, bone, performance, face)
-        action_name = f"{name} {rig.name} pose"
-        anew = _performs(face_mesh, path)
-        write_action(rig, action_name, performance.frame, channels, anew)
+        action, anew = f"{name} {rig.name} pose", _performs(parts[0], path)
+        write_action(rig, action, performance.frame, channels, anew)
     for mesh, matches in meshes:
-        channels, driven = _character_channels(mesh, matches, take, performance)
-        action_name = f"{name} {mesh.name} shapes"
-        keys, anew = mesh.data.shape_keys, _performs(mesh, path)
-        write_action(keys, action_name, performance.frame, channels, anew)
-        fit_sliders(keys)
-        if driven:
-            warnings += (f"{mesh.name} drives {_listed(driven)} itself: left alone.",)
+        channels = _character_channels(mesh, matches, take, performance)
+        action, anew = f"{name} {mesh.name} shapes", _performs(mesh, path)
+        write_action(mesh.data.shape_keys, action, performance.frame, channels, anew)
+        fit_sliders(mesh.data.shape_keys)
     there = {shape for _, matches in meshes for shape in matches}
     applied = Applied(
-        objects=tuple(mesh for mesh, _ in meshes),
+        objects=tuple(parts),
         rig=rig if bone else None,
         camera=lens,
         performance=performance,
@@ -263,8 +261,14 @@ def _matched_meshes(
             f"No shape key of {_listed([mesh.name for mesh in chosen])} is named like one of the "
             "52 shapes (eyeBlinkLeft, Jaw_Open, …)."
         )
+    free = [(mesh, m) for mesh, m in meshes if len(_driven(mesh, m)) < sum(map(len, m.values()))]
+    if not free:
+        raise ApplyError(
+            f"The shape keys of {_listed([mesh.name for mesh, _ in meshes])} follow drivers of the "
+            "character's own rig, and cannot be animated themselves."
+        )
     # The one with the most shapes is the face.
-    return sorted(meshes, key=lambda pair: -len(pair[1]))
+    return sorted(free, key=lambda pair: -len(pair[1]))
 
 
 def _head_bone(
@@ -290,25 +294,27 @@ def _head_bone(
     return None, "", ("The head does not turn: the chosen meshes have no armature.",)
 
 
+def _driven(mesh: bpy.types.Object, matches: dict[str, tuple[str, ...]]) -> list[str]:
+    """Those of the matching keys that follow the character's own rig; no action moves them."""
+    animation = mesh.data.shape_keys.animation_data
+    paths = {curve.data_path for curve in animation.drivers} if animation else set()
+    return [key for names in matches.values() for key in names if value_path(key) in paths]
+
+
 def _character_channels(
     mesh: bpy.types.Object,
     matches: dict[str, tuple[str, ...]],
     take: Take,
     performance: timing.Performance,
-) -> tuple[list[Channel], list[str]]:
-    """The channels of a mesh's keys, and the names of keys that have drivers."""
-    keys = mesh.data.shape_keys
-    drivers = keys.animation_data.drivers if keys.animation_data else ()
-    driven_paths = {curve.data_path for curve in drivers}
-    channels, driven = [], []
-    for column, shape in enumerate(take.header.shape_names):
-        for key in matches.get(shape, ()):
-            if value_path(key) in driven_paths:
-                driven.append(key)
-                continue
-            values = performance.weights[:, column]
-            channels.append(Channel(value_path(key), values, group=region_of(key)))
-    return channels, driven
+) -> list[Channel]:
+    """The channels of a mesh's matching keys, without those that are driven."""
+    driven = _driven(mesh, matches)
+    return [
+        Channel(value_path(key), performance.weights[:, column], group=region_of(key))
+        for column, shape in enumerate(take.header.shape_names)
+        for key in matches.get(shape, ())
+        if key not in driven
+    ]
 
 
 def _camera(

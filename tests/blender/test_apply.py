@@ -405,6 +405,9 @@ def test_keys_that_a_rig_drives_are_left_alone(empty_scene, take):
     bpy.context.scene.frame_set(6)
     assert weights(mesh, ["jawOpen"]) == pytest.approx([0.25])
     assert len(curves_of(mesh.data.shape_keys)) == 1
+    mesh.data.shape_keys.key_blocks["cheekPuff"].driver_add("value")
+    with pytest.raises(ApplyError, match="Face follow drivers"):
+        apply_to_character(bpy.context, [mesh], take, "again", STAY)
 
 
 @pytest.mark.parametrize("kind", ["none", "empty mesh", "foreign names"])
