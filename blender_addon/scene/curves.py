@@ -164,6 +164,10 @@ def _fill(curve: bpy.types.FCurve, points: np.ndarray, interpolation: str) -> No
     keys.foreach_set(
         "interpolation", np.full(len(points), interpolation_code(interpolation), np.int32)
     )
+    # New keys are selected, and the next move in an editor would take them all along.
+    nothing = np.zeros(len(points), bool)
+    for part in ("control_point", "left_handle", "right_handle"):
+        keys.foreach_set(f"select_{part}", nothing)
     curve.update()
 
 

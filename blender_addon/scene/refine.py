@@ -46,10 +46,10 @@ def set_gain(head: bpy.types.Object, region: str, gain: float, offset: float) ->
     """
     for mesh in performers_with(head):
         keys = mesh.data.shape_keys
-        for name, curve in shape_curves(keys):
-            if region_of(name) == region:
-                set_gain_of_curve(curve, gain, offset)
-        fit_sliders(keys)
+        curves = {name: c for name, c in shape_curves(keys) if region_of(name) == region}
+        for curve in curves.values():
+            set_gain_of_curve(curve, gain, offset)
+        fit_sliders(keys, curves)
         keys.update_tag()
 
 

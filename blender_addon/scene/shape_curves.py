@@ -12,6 +12,7 @@ The control point's own range is never set: Blender 4.5 crashes on that, reading
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 import bpy
 
@@ -70,12 +71,14 @@ def set_gain_of_curve(curve: bpy.types.FCurve, gain: float, offset: float) -> No
     envelope.default_min, envelope.default_max = (-1 - offset) / gain, (1 - offset) / gain
 
 
-def fit_sliders(keys: bpy.types.Key) -> None:
-    """Make room for all that the curves show, and for what is driven by it.
+def fit_sliders(keys: bpy.types.Key, shapes: Collection[str] | None = None) -> None:
+    """Make room for all that the curves of these shapes, or of all, show, and what they drive.
 
     Blender clamps a key's value to its slider, also when a curve moves it.
     """
     for name, curve in shape_curves(keys):
+        if shapes is not None and name not in shapes:
+            continue
         block = keys.key_blocks.get(name)
         values = read_keys(curve)[:, 1]
         if block is None or not len(values):

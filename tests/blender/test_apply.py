@@ -157,6 +157,11 @@ def test_editors_list_curves_by_region_and_bone(empty_scene, take, take_file):
         bones = [(path, group) for path, group in pose if path.startswith("pose.bones")]
         assert len(bones) == 4 * 4 + 3
         assert all(f'["{group}"]' in path for path, group in bones)
+        keys = [key for curve in curves_of(made.rig) for key in curve.keyframe_points]
+        assert not any(
+            key.select_control_point or key.select_left_handle or key.select_right_handle
+            for key in keys
+        )
         apply_to_head(empty_scene.context, made.head, take, "nod", path=take_file)
 
 
