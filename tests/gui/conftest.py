@@ -5,6 +5,7 @@ of the small Debian (see debian.py) and MIEN_PACKAGE to the zip. Without it ther
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 collect_ignore_glob = [] if "MIEN_GUI" in os.environ else ["test_*.py"]
 
-HOME = "home"
+INSTALL_SECONDS = 180.0  # it unpacks half a gigabyte
+DRAWING_SECONDS = 1.5  # without a GPU
 PICTURES = Path(__file__).resolve().parents[2] / "out/gui"
 
 
@@ -24,11 +26,12 @@ def debian_root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def home(debian_root) -> str:
+def home(debian_root):
     """The name of an empty home for Blender, which all tests share: the extension is installed
     into it once."""
-    shutil.rmtree(debian_root / "w" / HOME, ignore_errors=True)
-    return HOME
+    name = f"home-{os.getpid()}"
+    yield name
+    shutil.rmtree(debian_root / "w" / name, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -38,13 +41,15 @@ def installed(debian_root, home) -> str:
 
     with Window(debian_root, home) as window:
         shutil.copy(os.environ["MIEN_PACKAGE"], window.folder / "mien.zip")
-        window.run(f"""
+        install = f"""
 with over():
     bpy.ops.extensions.package_install_files(
         filepath="{window.inside}/mien.zip", repo="user_default", enable_on_install=True
     )
 assert MODULE in bpy.context.preferences.addons
-""")
+"""
+        window.run(install, INSTALL_SECONDS)
+        (window.folder / "mien.zip").unlink()
         assert window.quit() == 0
     return home
 
@@ -97,6 +102,7 @@ def pictures():
 
     def keep(blender, name: str) -> None:
         PICTURES.mkdir(parents=True, exist_ok=True)
+        time.sleep(DRAWING_SECONDS)
         blender.picture(PICTURES / f"{name}.png")
 
     return keep
