@@ -55,9 +55,10 @@ def in_words(description: dict) -> str:
     source, head = description["source"], description["head"]
     rate = source["frame_rate"][0] / source["frame_rate"][1]
     first, stop = description["frame_range"]
+    turn = f", turned by {source['rotation']} degrees" if source.get("rotation") else ""
     lines = [
         f"source      {source['file']}",
-        f"picture     {source['width']}x{source['height']}, {rate:.6g} frames/s",
+        f"picture     {source['width']}x{source['height']}, {rate:.6g} frames/s" + turn,
         f"frames      {description['frames']} ({first}:{stop}), {description['seconds']:.3f} s",
         f"found       {description['found']} of {description['frames']},"
         f" mean confidence {description['confidence']:.2f}",

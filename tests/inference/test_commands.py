@@ -13,6 +13,7 @@ import pytest
 import inference.__main__ as program
 import inference.commands
 from blender_addon.take import read_take
+from inference.inspect import describe_take, in_words
 from models.head import SHAPE_NAMES
 from tests.inference.painted import PaintedNetwork, Placed, paint
 
@@ -120,6 +121,8 @@ def test_a_clip_that_lies_on_its_side_gives_the_take_of_the_upright_one(
     header = json.loads(np.load(lying)["header"].tobytes())
     assert header["source"]["rotation"] == int(degrees)
     assert header["source"]["container_rotation"] == 0
+    assert f"turned by {degrees} degrees" in in_words(describe_take(lying))
+    assert "turned" not in in_words(describe_take(upright))
     again = tmp_path / "again.mien.npz"
     assert program.main(["solve", str(lying), "-o", str(again)]) == 0
     assert json.loads(np.load(again)["header"].tobytes())["source"] == header["source"]
