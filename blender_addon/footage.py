@@ -23,6 +23,11 @@ class Footage:
     is_still: bool
     first_file: Path  # the path itself, or a folder's first picture
 
+    @property
+    def is_movie(self) -> bool:
+        """Whether it is one file of many pictures."""
+        return not self.is_still and self.first_file == self.path
+
 
 def find_footage(recorded: str, beside: Path | None = None) -> Footage | None:
     """The footage at the path a take recorded, or of the same name beside the take, or None."""

@@ -42,7 +42,8 @@ _KEPT = (
     "pixel_aspect_y",
 )
 
-# From here on Blender shows movies as turned as their file says (measured: 4.2 does not, 4.5 does).
+# From here on Blender shows movies as turned as their file says (measured: 4.2 and 4.3 do not, 4.5
+# and 5.2 do). What a picture's EXIF says it leaves out in all of them.
 FIRST_TO_TURN_MOVIES = (4, 4, 0)
 
 
@@ -210,7 +211,7 @@ def turn_of(source: Source, footage: Footage, size: tuple[int, int]) -> int:
         # Its size tells whether Blender has turned it.
         is_turned = (size[0] > size[1]) == ((wide > 0) != bool(asked % 180))
     else:
-        is_turned = not footage.is_still and bpy.app.version >= FIRST_TO_TURN_MOVIES
+        is_turned = footage.is_movie and bpy.app.version >= FIRST_TO_TURN_MOVIES
     return (asked if is_turned else asked + own) % 360
 
 

@@ -149,11 +149,11 @@ def _add_footage(
     if footage.is_still:
         files = [footage.path] * (scene.frame_end - scene.frame_start + 1)
         strip = _add_pictures(strips, "footage", files, FOOTAGE_CHANNEL, scene.frame_start)
-    elif footage.path.is_dir():
+    elif footage.is_movie:
+        strip = strips.new_movie("footage", str(footage.path), FOOTAGE_CHANNEL, first)
+    else:
         files = pictures_of(footage.path)
         strip = _add_pictures(strips, "footage", files, FOOTAGE_CHANNEL, first)
-    else:
-        strip = strips.new_movie("footage", str(footage.path), FOOTAGE_CHANNEL, first)
     size = strip.elements[0].orig_width, strip.elements[0].orig_height
     turn = turn_of(take.header.source, footage, size)
     if turn % 180:

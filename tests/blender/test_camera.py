@@ -2,14 +2,16 @@
 """Matching the camera and taking it back, and footage behind the head, upright."""
 
 import math
+from fractions import Fraction
 
 import bpy
 import fabricate
 import pytest
 
+from blender_addon.footage import Footage
 from blender_addon.scene import camera
 from blender_addon.scene.apply import ApplySettings, apply_to_head, apply_to_new_head
-from blender_addon.take import read_take
+from blender_addon.take import Source, read_take
 
 UNMATCHED = ApplySettings(use_camera=False)
 
@@ -124,3 +126,16 @@ def test_a_picture_that_was_turned_is_shown_turned(empty_scene, tmp_path, asked,
     [background] = made.camera.data.background_images
     assert background.rotation == pytest.approx(math.radians((asked + own) % 360))
     assert background.scale == pytest.approx(4 / 3 if (asked + own) % 180 else 1.0)
+
+
+def test_a_folder_of_pictures_is_turned_as_they_are(tmp_path):
+    """Half a turn shows in no size: pictures never are, movies are since 4.4."""
+    clip, picture = tmp_path / "clip.mp4", tmp_path / "frames" / "1.png"
+    source = Source("", 40, 30, Fraction(30), rotation=0, container_rotation=180)
+    turns = {
+        "movie": camera.turn_of(source, Footage(clip, False, clip), (40, 30)),
+        "folder": camera.turn_of(source, Footage(picture.parent, False, picture), (40, 30)),
+        "photo": camera.turn_of(source, Footage(picture, True, picture), (40, 30)),
+    }
+    by_blender = bpy.app.version >= (4, 4, 0)
+    assert turns == {"movie": 0 if by_blender else 180, "folder": 180, "photo": 180}
