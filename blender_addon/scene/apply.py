@@ -25,6 +25,11 @@ from .shape_curves import fit_sliders
 TAKE_PROPERTY, START_PROPERTY = "mien_take", "mien_start"
 
 
+# Metres above the floor at which the camera of a new head stands. Also clear of the cube in
+# Blender's start-up file, whose inside would hide the footage.
+EYE_HEIGHT = 1.6
+
+
 class ApplyError(ValueError):
     """A take that cannot be applied. Its message is one sentence for the person."""
 
@@ -69,14 +74,17 @@ def apply_to_new_head(
 ) -> Applied:
     """Build the take's own head in the context's scene, in a collection of its own.
 
+    The camera stands above the origin, at a person's eye height, and looks along +y.
+
     Args:
         name: of the collection and the start of every object's name; Blender numbers doubles.
         path: the take's file, kept with the head; the footage is looked for beside it too.
     """
     performance = _time(context.scene, take, settings)
     character = add_character(context, take, name)
-    character.rig.matrix_world = armature.mean_pose(performance)
-    lens = camera.add_camera(f"{name} camera", take, character.collection, settings.start_frame)
+    stand = Matrix.Translation((0.0, 0.0, EYE_HEIGHT))
+    character.rig.matrix_world = stand @ armature.mean_pose(performance)
+    lens, settings = _camera(character.head, name, take, character.collection, settings, stand)
     missing = _animate_head(character.head, character.rig, take, name, performance)
     applied = Applied(
         objects=(character.head,),
