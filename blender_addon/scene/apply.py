@@ -13,7 +13,7 @@ from mathutils import Matrix
 from ..footage import Footage, find_footage
 from ..take import Take
 from . import armature, camera, head, naming, retarget, timing
-from .character import add_character, select
+from .character import add_character, select, to_object_mode
 from .controls import EYE_TARGET
 from .correctives import value_path
 from .curves import Channel, foreign_action, write_action
@@ -116,6 +116,7 @@ def apply_to_head(
     if not is_mien_head(target):
         raise ApplyError(f"{target.name} is not a Mien head: apply to it as an own character.")
     _refuse_linked((target, target.data, target.data.shape_keys, rig))
+    to_object_mode(context)
     performance = _time(context.scene, take, settings)
     collection = _home_of(context.scene, target)
     context.view_layer.update()
@@ -165,6 +166,7 @@ def apply_to_character(
         driven = _driven(mesh, matches)
         if driven:
             warnings += (f"{mesh.name} drives {_listed(driven)} itself: left alone.",)
+    to_object_mode(context)
     performance = _time(context.scene, take, settings)
     collection = _home_of(context.scene, parts[0])
     context.view_layer.update()

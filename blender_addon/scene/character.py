@@ -26,8 +26,7 @@ def add_character(context: bpy.types.Context, take: Take, name: str) -> Characte
     Args:
         name: of the collection and the start of every object's name; Blender numbers doubles.
     """
-    if context.mode != "OBJECT":
-        bpy.ops.object.mode_set(mode="OBJECT")
+    to_object_mode(context)
     collection = bpy.data.collections.new(name)
     context.scene.collection.children.link(collection)
     mesh = head.add_head(f"{name} head", take, collection)
@@ -45,6 +44,12 @@ def add_posable_head(context: bpy.types.Context, take: Take, name: str) -> Chara
     character.rig[controls.EYE_TARGET] = 1.0
     select(context, character.head)
     return character
+
+
+def to_object_mode(context: bpy.types.Context) -> None:
+    """Leave edit and pose mode, in which objects can neither be made nor chosen."""
+    if context.mode != "OBJECT":
+        bpy.ops.object.mode_set(mode="OBJECT")
 
 
 def select(context: bpy.types.Context, mesh: bpy.types.Object) -> None:

@@ -217,6 +217,22 @@ def test_undo_takes_a_take_off_a_head_again(empty_scene, take, take_file, other)
         assert (len(bpy.data.actions), len(bpy.data.cameras)) == state
 
 
+@pytest.mark.parametrize("mode", ["EDIT", "POSE", "SCULPT"])
+@pytest.mark.parametrize("target", ["head", "character"])
+def test_a_take_is_applied_from_any_mode(empty_scene, take, mode, target):
+    context = empty_scene.context
+    made = add_posable_head(context, take, "Mien")
+    context.view_layer.objects.active = made.rig if mode == "POSE" else made.head
+    bpy.ops.object.mode_set(mode=mode)
+    if target == "head":
+        apply_to_head(context, made.head, take, "nod")
+    else:
+        apply_to_character(context, [made.head], take, "nod")
+    assert context.mode == "OBJECT" and context.object is made.head
+    context.scene.frame_set(6)
+    assert weights(made.head, ["jawOpen"]) == pytest.approx([take.weights[5, 17]], abs=1e-5)
+
+
 def test_only_a_mien_head_is_one(empty_scene, take):
     bpy.ops.mesh.primitive_cube_add()
     cube = bpy.context.object
