@@ -20,7 +20,7 @@ import numpy as np
 from inference.crop import Crop, rotation_2d
 from inference.errors import InstallationError
 from inference.face import Face, look
-from inference.mirror import seen_both_ways
+from inference.mirror import is_confirmed, seen_both_ways
 from inference.network import Network
 
 ACCEPT = 0.25
@@ -129,7 +129,7 @@ def find_faces(network: Network, image: np.ndarray) -> list[Face]:
     faces: list[Face] = []
     for crops in proposal_rounds(grey):
         faces = distinct(faces + examine(network, image, crops))
-        if any(is_certain(face, grey.shape) for face in faces):
+        if ends_search(network, image, faces):
             break
     return [seen_both_ways(network, image, face) for face in faces]
 
@@ -140,7 +140,7 @@ def find_people(network: Network, image: np.ndarray) -> list[Face]:
     faces: list[Face] = []
     for search in PEOPLE_SEARCHES:
         faces = distinct(faces + examine(network, image, cascade_proposals(grey, search)))
-    if any(is_certain(face, grey.shape) for face in faces):
+    if ends_search(network, image, faces):
         return faces
     return distinct(faces + find_faces(network, image))
 
@@ -184,9 +184,15 @@ def refine(network: Network, image: np.ndarray, face: Face) -> Face:
     return face
 
 
-def is_certain(face: Face, shape: tuple[int, int]) -> bool:
-    """Whether a picture of ``shape`` (H, W) need not be searched further."""
-    return face.quality >= CERTAIN and face.size >= CERTAIN_SIZE * min(shape)
+def ends_search(network: Network, image: np.ndarray, faces: list[Face]) -> bool:
+    """Whether ``image`` (H, W, 3) need not be searched further: one of the faces is certain."""
+    shorter_side = min(image.shape[:2])
+    return any(
+        face.quality >= CERTAIN
+        and face.size >= CERTAIN_SIZE * shorter_side
+        and is_confirmed(network, image, face)
+        for face in faces
+    )
 
 
 def is_plausible(face: Face) -> bool:

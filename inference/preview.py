@@ -14,7 +14,7 @@ from inference.face import Face
 from inference.footage import Footage
 from inference.network import Network
 from inference.output import whole_file
-from inference.track import ACQUIRE, prominence
+from inference.track import acceptable, prominence
 
 SURE = 0.8
 """Quality of further faces: on photographs, what is no face lies below."""
@@ -72,7 +72,7 @@ def faces_of(network: Network, image: np.ndarray) -> list[Face]:
 
     Where none is sure, the one that a capture would try.
     """
-    faces = [face for face in find_people(network, image) if face.quality >= ACQUIRE]
+    faces = acceptable(network, image, find_people(network, image))
     faces.sort(key=lambda face: prominence(face, image.shape), reverse=True)
     return [face for face in faces if face.quality >= SURE] or faces[:1]
 

@@ -19,6 +19,7 @@ from inference.detect import (
 )
 from inference.face import Face, look
 from inference.footage import Footage, Frame, prefetch
+from inference.mirror import is_confirmed
 from inference.network import Network
 from inference.observations import Observations
 from inference.person import Person
@@ -169,7 +170,7 @@ class Tracker:
         """The face at the place that was given, or the most prominent of those most alike."""
         pointed = self._place is not None and self.shot == 0 and not self._person.is_known
         faces = find_faces_at(self._network, image, self._place) if pointed else []
-        faces = self._acceptable(faces) or self._search(image)
+        faces = self._acceptable(faces, image) or self._search(image)
         if pointed:
             return min(faces, key=lambda face: distance(face, self._place), default=None)
         unlike = np.array([self._person.distance(face) for face in faces])
@@ -180,7 +181,8 @@ class Tracker:
         """The lost face, where it was or not far from there."""
         crop = self._lost.next_crop
         wider = Crop(crop.centre, WIDER * crop.side, crop.roll)
-        there = self._acceptable(examine(self._network, frame.image, [crop, wider]))
+        there = examine(self._network, frame.image, [crop, wider])
+        there = self._acceptable(there, frame.image)
         return self._nearest(there, frame) or self._nearest(self._search(frame.image), frame)
 
     def _nearest(self, faces: list[Face], frame: Frame) -> Face | None:
@@ -192,13 +194,19 @@ class Tracker:
         """Faces anywhere in the frame."""
         wait = THOROUGH_AFTER_CUTS if self._cut_since else THOROUGH_EVERY
         if self._since_thorough < wait:
-            return self._acceptable(find_faces_quickly(self._network, image))
+            return self._acceptable(find_faces_quickly(self._network, image), image)
         self._since_thorough, self._cut_since = 0, False
-        return self._acceptable(find_faces(self._network, image))
+        return self._acceptable(find_faces(self._network, image), image)
 
-    @staticmethod
-    def _acceptable(faces: list[Face]) -> list[Face]:
-        return [face for face in faces if face.quality >= ACQUIRE]
+    def _acceptable(self, faces: list[Face], image: np.ndarray) -> list[Face]:
+        return acceptable(self._network, image, faces)
+
+
+def acceptable(network: Network, image: np.ndarray, faces: list[Face]) -> list[Face]:
+    """Those of the faces in ``image`` (H, W, 3) uint8 RGB that a clip may take up."""
+    return [
+        face for face in faces if face.quality >= ACQUIRE and is_confirmed(network, image, face)
+    ]
 
 
 def expected_crop(recent: list[Face]) -> Crop:

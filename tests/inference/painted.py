@@ -92,6 +92,8 @@ class PaintedNetwork:
         points, rotation = layout(), FACING
         expression = np.zeros(len(SHAPE_NAMES))
         if seen is not None:
+            if _is_mirrored(seen):  # a face it is all the same, its eyes exchanged
+                seen = seen[[1, 0, 2]]
             fit = _similarity(anchors(points), seen)
             points = points @ fit[:2] + fit[2]
             roll = np.arctan2(fit[0, 1], fit[0, 0])
@@ -123,6 +125,12 @@ def _discs(crop: np.ndarray) -> tuple[np.ndarray | None, float]:
         pixel = np.array([(columns * weight).sum(), (rows * weight).sum()]) / weight.sum()
         middles.append((pixel + 0.5) * 2 / CROP_SIZE - 1)
     return np.stack(middles), float(np.percentile(crop[..., 2][excess[..., 2] > 0], 90))
+
+
+def _is_mirrored(seen: np.ndarray) -> bool:
+    """Whether red, green and blue (3, 2) turn the other way than on a face."""
+    across, down = seen[1] - seen[0], seen[2] - seen[0]
+    return bool(across[0] * down[1] - across[1] * down[0] < 0)
 
 
 def _similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
