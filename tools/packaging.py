@@ -75,11 +75,13 @@ def build_zip(session: Session, kit: Kit, platform: Platform) -> Path:
     session.run(f"{label} validate", [*kit.extension_tool, "validate", beside], advice)
     size = beside.stat().st_size
     if size > LARGEST_ZIP:
+        beside.unlink()
         raise Failure(
             f"The zip for {platform.name} has {size / 1e6:.1f} MB, of which "
             f"{LARGEST_ZIP / 1e6:.0f} are allowed: leave out more in tools/vendoring.py."
         )
     beside.replace(zip_path)
+    shutil.rmtree(source)  # half a gigabyte
     session.say(label, f"{zip_path.parent.name}/{zip_path.name}  {size / 1e6:.1f} MB")
     return zip_path
 

@@ -147,6 +147,7 @@ class TestZip:
         with pytest.raises(Failure, match="of which 1 are allowed"):
             packaging.build_zip(session, kit, PLATFORMS["macos-arm64"])
         assert old.read_text() == "the old one"
+        assert [path.name for path in out.glob("*.zip")] == [old.name]
 
     def test_a_wheel_that_is_not_to_be_had_is_named(self, session, kit, out):
         with pytest.raises(Failure, match=r"no tiny==1\.0 for this machine"):
