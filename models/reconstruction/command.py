@@ -12,22 +12,37 @@ def add_arguments(parser):
     )
     parser.add_argument("-o", "--output", required=True, help="the ONNX file to write")
     parser.add_argument("--pixels", help="also write the per-pixel answers to this ONNX file")
+    parser.add_argument(
+        "--faster", metavar="FILE",
+        help="also write an ONNX file whose convolutions reckon in eight bits; needs --calibrate",
+    )  # fmt: skip
+    parser.add_argument(
+        "--calibrate", action="append", metavar="POOL",
+        help="pool of training pictures that gives the eight bits their ranges",
+    )  # fmt: skip
     parser.add_argument("--points", type=int, help="number of points of an untrained network")
 
 
 def run(arguments):
     from .export import export_network
 
+    if bool(arguments.faster) != bool(arguments.calibrate):
+        raise ValueError("--faster FILE and --calibrate POOL go together")
     network, training = (
         untrained(arguments.points) if arguments.untrained else trained(arguments.checkpoint)
     )
-    for path in filter(None, (arguments.output, arguments.pixels)):
+    for path in filter(None, (arguments.output, arguments.pixels, arguments.faster)):
         folder = os.path.dirname(os.path.abspath(path))
         if not os.path.isdir(folder):
             raise FileNotFoundError(f"there is no folder {folder} to write {path} into")
     export_network(network, arguments.output, arguments.pixels, training)
-    size = os.path.getsize(arguments.output) / 1e6
-    print(f"wrote {arguments.output} ({size:.1f} MB)")
+    if arguments.faster:
+        from .eight_bit import calibration_pictures, write_eight_bit
+
+        pictures = calibration_pictures(arguments.calibrate)
+        write_eight_bit(arguments.output, arguments.faster, pictures)
+    for path in filter(None, (arguments.output, arguments.pixels, arguments.faster)):
+        print(f"wrote {path} ({os.path.getsize(path) / 1e6:.1f} MB)")
 
 
 def untrained(points):

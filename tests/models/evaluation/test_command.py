@@ -2,12 +2,14 @@
 """The evaluate command on an untrained network: crops from label boxes, speed, bad input."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
 import pytest
 
 from models.__main__ import main
+from models.evaluation import speed
 from models.evaluation.predictor import load_predictor
 from models.evaluation.real import box_crops, cut
 from models.reconstruction.config import CROP_SIZE
@@ -68,9 +70,22 @@ def test_bad_input_is_one_sentence(weights, tmp_path, capsys):
     assert len(lines) == 5
 
 
-@pytest.mark.speed
-def test_speed_is_reported(weights, tmp_path):
-    out = tmp_path / "speed.json"
-    assert main(["evaluate", "speed", "--weights", weights, "--json", str(out)]) == 0
+def test_speed_of_files_in_turns(weights, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(speed, "ROUNDS", {1: 3, 8: 2})
+    out, second = tmp_path / "speed.json", str(tmp_path / "second.onnx")
+    shutil.copy(weights, second)
+    words = ["evaluate", "speed", "--weights", weights, second]
+    assert main([*words, "--json", str(out)]) == 0
     figures = json.loads(out.read_text())
-    assert 0 < figures["batch_1"]["best_ms"] <= figures["batch_1"]["median_ms"] < 100
+    assert list(figures) == [weights, second]
+    for batches in figures.values():
+        assert list(batches) == ["batch_1", "batch_8"]
+        assert all(0 < row["best_ms"] <= row["median_ms"] for row in batches.values())
+    ratio = figures[weights]["batch_8"]["best_ms"] / figures[second]["batch_8"]["best_ms"]
+    assert f"best {ratio:.2f} times as fast" in capsys.readouterr().out
+
+
+@pytest.mark.speed
+def test_a_face_takes_a_few_milliseconds(weights):
+    figures = speed.measure_speed([weights])[weights]
+    assert figures["batch_1"]["best_ms"] < 100

@@ -4,15 +4,25 @@
 import json
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 
 from models.__main__ import main
+from models.head import load_head
 from models.reconstruction.checkpoint import load_checkpoint, network_from, save_checkpoint
 from models.reconstruction.config import NetworkConfig
+from models.reconstruction.eight_bit import write_eight_bit
 from models.reconstruction.export import FACE_OUTPUTS, METADATA_KEY
 from models.reconstruction.network import ReconstructionNetwork
+from models.synthesis.pool import (
+    IMAGE_SIDE,
+    SEGMENTATION_SIDE,
+    SOURCE_BACKGROUND,
+    Sample,
+    write_chunk,
+)
 
 TOLERANCE = 1e-3
 POINTS = 90
@@ -85,6 +95,64 @@ def test_metadata_tells_trained_from_untrained(files, tmp_path):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     metadata = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
     assert not metadata["trained"] and metadata["points"] == 70
+
+
+def blotches(count):
+    """Pictures that differ as pictures do: large soft blotches of any colour."""
+    small = torch.rand(count, 3, 4, 4, generator=torch.Generator().manual_seed(count))
+    large = torch.nn.functional.interpolate(small, (128, 128), mode="bilinear")
+    return (255 * large).permute(0, 2, 3, 1).to(torch.uint8).contiguous().numpy()
+
+
+def run(path, image):
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return dict(zip(FACE_OUTPUTS, session.run(list(FACE_OUTPUTS), {"image": image})))
+
+
+def test_eight_bit_convolutions_answer_nearly_the_same(files, tmp_path):
+    """Within a fifth of what tells one picture from another; the metadata stays."""
+    faster = tmp_path / "faster.onnx"
+    write_eight_bit(str(files[0]), str(faster), blotches(64))
+    image = blotches(24)
+    full, eight = run(files[0], image), run(faster, image)
+    for name in ("points", "identity", "expression", "gaze", "rotation"):
+        spread = full[name].std(axis=0).mean()
+        assert 0 < np.abs(eight[name] - full[name]).mean() < 0.2 * spread, name
+    before, after = onnx.load(files[0]), onnx.load(faster)
+    assert list(after.metadata_props) == list(before.metadata_props)
+    weights = {t.name: onnx.numpy_helper.to_array(t) for t in after.graph.initializer}
+    scales = {n.output[0]: n.input[0] for n in after.graph.node if n.op_type == "DequantizeLinear"}
+    convolutions = [n for n in after.graph.node if n.op_type == "Conv"]
+    assert len(convolutions) == sum(n.op_type == "Conv" for n in before.graph.node)
+    for node in convolutions:
+        weight = weights[scales[node.input[1]]]
+        assert weight.dtype == np.int8 and 60 < np.abs(weight.astype(int)).max() <= 64
+    for node in after.graph.node:
+        if node.op_type in ("Gemm", "MatMul"):
+            assert weights[node.input[1]].dtype == np.float32
+
+
+def test_the_command_writes_the_faster_file_from_a_pool(tmp_path, capsys):
+    points = len(load_head().point_vertices)
+    noise = Sample(
+        image=pictures(3)[0].repeat(2, 0).repeat(2, 1)[:IMAGE_SIDE, :IMAGE_SIDE],
+        points=np.zeros((points, 2), np.float32), visible=np.zeros(points, np.uint8),
+        identity=np.zeros(60, np.float32), expression=np.zeros(52, np.float32),
+        gaze=np.zeros((2, 2), np.float32), rotation=np.zeros((3, 3), np.float32), face=0,
+        segmentation=np.zeros((SEGMENTATION_SIDE, SEGMENTATION_SIDE), np.uint8),
+        source=SOURCE_BACKGROUND, focal=0.0,
+    )  # fmt: skip
+    pool, full, faster = tmp_path / "pool", tmp_path / "full.onnx", tmp_path / "faster.onnx"
+    words = ["export", "--untrained", "-o", str(full), "--faster", str(faster)]
+    assert main(words) == 2, "nothing to calibrate with"
+    write_chunk(pool, 0, [noise])
+    assert main([*words, "--calibrate", str(pool)]) == 2, "its one chunk is held out"
+    assert not faster.exists()
+    write_chunk(pool, 1, [noise])
+    assert main([*words, "--calibrate", str(pool)]) == 0
+    assert faster.stat().st_size < full.stat().st_size
+    assert run(faster, pictures(2))["points"].shape == (2, points, 2)
+    assert "no chunk to train on" in capsys.readouterr().err
 
 
 def test_averaged_weights_are_what_is_used(network, tmp_path):
