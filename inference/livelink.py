@@ -4,7 +4,8 @@
 Time code
     HH:MM:SS:FF.fff. FF counts frames of a time base of 60 a second (of less in some takes),
     whatever the camera's rate, and .fff is a fraction of such a frame; rows of a 30 Hz recording
-    therefore step by two. Rows are left out where the app lost one, so a row's time is its time code's.
+    therefore step by two. Rows are left out where the app lost one, so a row's time is its time
+    code's.
 Columns
     are found by their names: the order differs between the app's CSV, its network protocol and
     what other programs write (jawLeft and jawRight, mouthLeft and mouthRight change places).

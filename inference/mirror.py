@@ -19,9 +19,9 @@ SAME = 0.08
 
 DOUBT = 8.0
 CONFIRMED = 0.5
-"""What such a distance takes off a face's quality, and what must be left of it. Of the main faces on
-photographs and in blurred clips 0.6 and more is left; of what else passes for a face in pictures
-without any, 0.4 and less."""
+"""What such a distance takes off a face's quality, and what must be left of it. Of the main faces
+on photographs and in blurred clips 0.6 and more is left; of what else passes for a face in
+pictures without any, 0.4 and less."""
 
 
 def seen_both_ways(network: Network, image: np.ndarray, face: Face) -> Face:

@@ -66,7 +66,8 @@ class Observations:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """What a file keeps so that the clip can be solved again without the footage."""
-        arrays = {PREFIX + field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        names = [field.name for field in fields(self)]
+        arrays = {PREFIX + name: np.asarray(getattr(self, name)) for name in names}
         points = np.round(self.points / STORED_STEP) * STORED_STEP
         return arrays | {PREFIX + "points": points.astype(np.float32)}
 

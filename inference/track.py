@@ -44,8 +44,8 @@ a second look: the jitter that training showed the network."""
 
 THOROUGH_EVERY = 30
 THOROUGH_AFTER_CUTS = 10
-"""While no face is in sight, every so many frames are searched thoroughly, the others quickly; sooner
-where there has been a cut since, but not at every one of a picture that flickers."""
+"""While no face is in sight, every so many frames are searched thoroughly, the others quickly;
+sooner where there has been a cut since, but not at every one of a picture that flickers."""
 
 FORGET_AFTER = 1.0
 """Seconds after which a lost face may come back anywhere, not only near where it was."""

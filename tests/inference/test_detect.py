@@ -102,7 +102,8 @@ def test_cascades_load_from_any_path_and_say_when_they_are_missing(tmp_path, mon
     shutil.copytree(cv2.data.haarcascades, folder)
     monkeypatch.setattr(cv2.data, "haarcascades", f"{folder}/")
     _classifier.cache_clear()
-    assert usual and np.array_equal(usual, [crop.centre for crop in cascade_proposals(grey, search)])
+    moved = [crop.centre for crop in cascade_proposals(grey, search)]
+    assert usual and np.array_equal(usual, moved)
     shutil.rmtree(folder)
     _classifier.cache_clear()
     with pytest.raises(InstallationError, match="haarcascade_frontalface_default.xml"):

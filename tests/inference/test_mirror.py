@@ -54,7 +54,8 @@ def test_mirrored_changes_sides():
     assert np.allclose(other.points[0, 45], wink.points[0, 36] * [-1, 1])
     assert np.allclose(other.gaze[0, 0], wink.gaze[0, 1] * [-1, 1])
     turned = Rotation.from_euler("y", 0.4).as_matrix() @ FACING
-    assert np.allclose(MIRROR @ turned @ MIRROR, Rotation.from_euler("y", -0.4).as_matrix() @ FACING)
+    back = Rotation.from_euler("y", -0.4).as_matrix() @ FACING
+    assert np.allclose(MIRROR @ turned @ MIRROR, back)
 
 
 def test_the_mean_of_both_is_taken():
