@@ -24,6 +24,8 @@ PROGRAM = """
         sys.exit(143)
     if wish == "crash":
         sys.exit(9)
+    while wish == "held" and not pathlib.Path(output + ".go").exists():
+        time.sleep(0.01)
     pathlib.Path(output).write_text(wish)
     say(event="result")
 """
@@ -72,13 +74,14 @@ def endings(heard: list) -> list[tuple[str, type]]:
 
 
 def test_one_after_the_other(captures, ask, tmp_path):
-    ask(captures, "first", "a")
+    ask(captures, "held", "a")
     ask(captures, "second", "b")
     heard = follow(captures, until=lambda request, message: isinstance(message, Progress))
     assert (captures.title, captures.waiting) == ("a", ("b",))
+    (tmp_path / "a.go").touch()
     heard += follow(captures)
     assert endings(heard) == [("a", Finished), ("b", Finished)]
-    assert (tmp_path / "a").read_text() == "first" and (tmp_path / "b").read_text() == "second"
+    assert (tmp_path / "a").read_text() == "held" and (tmp_path / "b").read_text() == "second"
     assert captures.job is None and captures.title == "" and captures.poll() == []
 
 
