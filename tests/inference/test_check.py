@@ -104,7 +104,7 @@ def test_a_network_that_answers_wrongly_is_told_of(monkeypatch, capsys):
     class Shifted(Network):
         def __call__(self, crops):
             answer = super().__call__(crops)
-            return dataclasses.replace(answer, points=answer.points + np.float32(0.1))
+            return dataclasses.replace(answer, points=answer.points + np.float32([0, 0.1]))
 
     for wrong, sentence in ((Shifted, "misses a face's points"), (Blind, "sees no face")):
         monkeypatch.setattr("inference.check.Network", wrong)
