@@ -42,7 +42,7 @@ MOST_OPEN = 0.6
 JAW_OPEN = SHAPE_NAMES.index("jawOpen")
 
 CLOSE_ENOUGH = 0.03
-"""Mean distance of points, in face sizes, up to which a capture is right; usual is 0.007. A device
+"""Mean distance of points, in face sizes, up to which a capture is right; usual is 0.013. A device
 that computes wrongly is off by more than this, or finds no face at all."""
 
 LEAST_LIKE = 0.8
