@@ -18,6 +18,7 @@ from models.synthesis.pool import SOURCE_BACKGROUND
 from .config import TrainingConfig
 from .jitter import anywhere, jitter
 from .labels import Labels, MirrorTables
+from .parallel import ALONE
 from .pool import GrowingPool
 
 EMPTY_POOL_WAIT = 2.0  # seconds before looking again into pools without a finished chunk
@@ -181,13 +182,21 @@ def assemble(images, labels, segmentation, no_face):
 
 class TrainingBatches(IterableDataset):
     """Endless training batches as a TrainingConfig wants them; batch number i is drawn with the
-    seed (config.seed, i).
+    seed (config.seed, i), or this process's part of it with (config.seed, i, rank).
 
     So a run that goes on after a kill sees what it would have seen, as far as the pools are the
-    same.
+    same. Raises ValueError if the processes cannot share a batch evenly.
     """
 
-    def __init__(self, shares, tables: MirrorTables, config: TrainingConfig, first=0):
+    def __init__(
+        self, shares, tables: MirrorTables, config: TrainingConfig, first=0, processes=ALONE
+    ):
+        if config.batch % processes.count:
+            raise ValueError(
+                f"{processes.count} processes cannot share batches of {config.batch} evenly"
+            )
+        self.count = config.batch // processes.count
+        self.rank = processes.rank
         self.shares = shares
         self.tables = tables
         self.config = config
@@ -200,8 +209,8 @@ class TrainingBatches(IterableDataset):
         pools, config = [GrowingPool(share.folder) for share in self.shares], self.config
         number += self.first
         while True:
-            rng = np.random.default_rng((config.seed, number))
-            drawn = Drawn.of([self.draw(pools, rng) for _ in range(config.batch)])
+            rng = np.random.default_rng((config.seed, number, self.rank))
+            drawn = Drawn.of([self.draw(pools, rng) for _ in range(self.count)])
             batch = training_batch(drawn, self.tables, rng, config.occluders, config.camera)
             yield {name: torch.from_numpy(array) for name, array in batch.items()}
             number += step

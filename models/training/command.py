@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m models train`: from pools of pictures to a checkpoint."""
+"""`python -m models train`: from pools of pictures to a checkpoint.
+
+On several graphics cards, each with a process that takes its part of every batch:
+`torchrun --nproc-per-node 4 -m models train …`.
+"""
 
 import os
 from dataclasses import replace
@@ -7,6 +11,7 @@ from dataclasses import replace
 from models.reconstruction.config import NetworkConfig
 
 from .config import TrainingConfig
+from .parallel import ALONE, joined, local_device
 from .pool import PoolShare, check_points
 
 PERIOD_SECONDS = 120.0
@@ -25,7 +30,9 @@ def add_arguments(parser):
     parser.add_argument("--minutes", type=float, required=True, help="training time to spend")
     parser.add_argument("--resume", action="store_true", help="continue the run in RUN, if any")
     parser.add_argument("--init", metavar="CHECKPOINT", help="begin with these weights")
-    parser.add_argument("--batch", type=int, help="pictures a step (default 64)")
+    parser.add_argument(
+        "--batch", type=int, help="pictures a step, of all processes together (default 64)"
+    )
     parser.add_argument("--learning-rate", type=float, help="peak (default 2e-3)")
     parser.add_argument("--seed", type=int, help="of weights and pictures (default 1)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 … (auto)")
@@ -49,22 +56,24 @@ def run(arguments):
     head = load_head()
     for share in shares:
         check_points(share, len(head.point_vertices))
-    content = former_run(arguments.out, arguments.resume)
-    config = config_from(arguments, content, head)
     device = choose_device(arguments.device)
-    workers = default_workers(device) if arguments.workers is None else arguments.workers
-    train(
-        config, head, shares, arguments.out, content=content, init=arguments.init, device=device,
-        workers=workers, period=arguments.period,
-    )  # fmt: skip
+    with joined(device) as processes:
+        content = former_run(arguments.out, arguments.resume)
+        workers = arguments.workers
+        train(
+            config_from(arguments, content, head), head, shares, arguments.out, content=content,
+            init=arguments.init, device=device, period=arguments.period, processes=processes,
+            workers=default_workers(device, processes.here) if workers is None else workers,
+        )  # fmt: skip
 
 
 def train(config, head, shares, folder, *, content=None, init=None, device="cpu", workers=1,
-          period=PERIOD_SECONDS):  # fmt: skip
+          period=PERIOD_SECONDS, processes=ALONE):  # fmt: skip
     """Train by a TrainingConfig on pool shares, with checkpoint and log in `folder`.
 
     content: the loaded checkpoint of the run that goes on; init: a checkpoint whose weights a new
-    run begins with; workers: processes that prepare pictures; period: seconds a row of the log.
+    run begins with; workers: processes that prepare pictures; period: seconds a row of the log;
+    processes: those that train together.
     """
     from .batches import TrainingBatches, batch_loader
     from .labels import MirrorTables
@@ -73,7 +82,7 @@ def train(config, head, shares, folder, *, content=None, init=None, device="cpu"
     from .validation import COLUMNS, Validation
 
     os.makedirs(folder, exist_ok=True)
-    trainer = Trainer(config, head, device)
+    trainer = Trainer(config, head, device, processes=processes)
     if content:
         trainer.restore(content)
     elif init:
@@ -82,16 +91,20 @@ def train(config, head, shares, folder, *, content=None, init=None, device="cpu"
         "steps", "images", "seconds", "learning_rate", *LOSSES, "images_per_second", "waiting",
         *(f"held_out_{name}" for name in COLUMNS),
     )  # fmt: skip
-    log = Log(os.path.join(folder, "log.csv"), columns)
-    batches = TrainingBatches(shares, MirrorTables.of(head), config, trainer.progress.steps)
-    loader = batch_loader(batches, workers, pin=device == "cuda")
-    report = Reporter(log, Validation(shares))
-    budget = f"{config.pictures} pictures" if config.pictures else f"{config.minutes:g} minutes"
-    print(
-        f"training {sum(p.numel() for p in trainer.network.parameters()) / 1e6:.1f} M weights on "
-        f"{device}, {trainer.share:.0%} of {budget} spent",
-        flush=True,
-    )
+    tables = MirrorTables.of(head)
+    batches = TrainingBatches(shares, tables, config, trainer.progress.steps, processes)
+    loader = batch_loader(batches, workers, pin=device.startswith("cuda"))
+    report = None
+    if processes.first:
+        log = Log(os.path.join(folder, "log.csv"), columns, trainer.progress.steps)
+        report = Reporter(log, Validation(shares))
+        budget = f"{config.pictures} pictures" if config.pictures else f"{config.minutes:g} minutes"
+        together = f" and {processes.count - 1} more" if processes.count > 1 else ""
+        print(
+            f"training {sum(p.numel() for p in trainer.network.parameters()) / 1e6:.1f} M weights "
+            f"on {device}{together}, {trainer.share:.0%} of {budget} spent",
+            flush=True,
+        )
     trainer.train(loader, report, period, folder)
 
 
@@ -159,7 +172,8 @@ def choose_device(name):
     import torch
 
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    name = local_device(name)
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
@@ -167,6 +181,6 @@ def choose_device(name):
     return name
 
 
-def default_workers(device):
-    """One process beside a training core; on a GPU all cores but two."""
-    return 1 if device == "cpu" else max(1, (os.cpu_count() or 1) - 2)
+def default_workers(device, here=1):
+    """Helpers of one of `here` processes: one beside a training core; on GPUs all cores but two."""
+    return 1 if device == "cpu" else max(1, ((os.cpu_count() or 1) - 2) // here)

@@ -13,6 +13,7 @@ from models.reconstruction.network import ReconstructionNetwork
 
 from .config import TrainingConfig
 from .losses import ReconstructionLoss
+from .parallel import ALONE
 from .schedule import MovingAverage, learning_rate
 
 CHECKPOINT = "checkpoint.pt"
@@ -53,12 +54,16 @@ class Period:
 class Trainer:
     """A network in training with all that a checkpoint must keep.
 
-    head: the head model, for the losses. clock: seconds, replaceable in tests.
+    head: the head model, for the losses. clock: seconds, replaceable in tests. processes: those
+    that train together; each gives its part of every batch.
     """
 
-    def __init__(self, config: TrainingConfig, head, device="cpu", clock=time.monotonic):
+    def __init__(
+        self, config: TrainingConfig, head, device="cpu", clock=time.monotonic, processes=ALONE
+    ):
         torch.manual_seed(config.seed)
         self.config = config
+        self.processes = processes
         self.device = torch.device(device)
         self.clock = clock
         self.network = ReconstructionNetwork(config.network)
@@ -89,7 +94,8 @@ class Trainer:
         """Train until the budget is spent; writes checkpoints into `folder`.
 
         batches: an iterator of batch dictionaries. on_period(trainer, Period, last) is called
-        every period_seconds of training and at the end; what it takes is not training time.
+        every period_seconds of training and at the end; what it takes is not training time. Only
+        the first process reports and writes.
         """
         self.network.train()
         self.loss.train()
@@ -98,11 +104,13 @@ class Trainer:
             self.timed_step(batches, period)
             last = self.share >= 1
             if last or period.seconds >= period_seconds:
-                on_period(self, period, last)
+                if self.processes.first:
+                    on_period(self, period, last)
                 self.network.train()
                 period = Period()
             if last or self.progress.seconds - saved >= CHECKPOINT_SECONDS:
-                self.save(folder)
+                if self.processes.first:
+                    self.save(folder)
                 saved = self.progress.seconds
 
     def timed_step(self, batches, period):
@@ -111,8 +119,10 @@ class Trainer:
         batch = next(batches)
         waited = self.clock() - start
         parts = self.step(batch)
-        seconds = min(self.clock() - start, LONGEST_STEP)
-        count = len(batch["image"])
+        # All must agree on the time, by which the rate falls and the run ends; and the others may
+        # have waited for the first one's report.
+        seconds = self.processes.of_first(min(self.clock() - start, LONGEST_STEP), self.device)
+        count = len(batch["image"]) * self.processes.count
         self.progress.steps += 1
         self.progress.images += count
         self.progress.seconds += seconds
@@ -128,18 +138,35 @@ class Trainer:
         batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
         if self.progress.steps == 0:
             self.start_from_mean(batch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, self.progress.steps, self.share)
+            self.processes.copy_first(self.network.state_dict().values())
+        parts = self.find_gradients(batch)
+        self.processes.average_gradients(self.network.parameters())
+        self.processes.average(self.running_figures())
+        self.follow_gradients()
+        return parts
+
+    def find_gradients(self, batch):
+        """Gradients of the loss of a batch; returns its parts as scalars."""
         with torch.autocast(self.device.type, torch.bfloat16):
             answer, segmentation = self.network(batch["image"])
         total, parts = self.loss(answer, segmentation, batch, self.share)
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
+        return parts | {"total": total.detach()}
+
+    def running_figures(self):
+        """What normalisation and losses remember of the batches, tensors to write into."""
+        tensors = [*self.network.buffers(), *self.loss.state_dict().values()]
+        return [tensor for tensor in tensors if tensor.is_floating_point()]
+
+    def follow_gradients(self):
+        """The optimiser's step at the rate of the moment, if the gradients are of use."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config, self.progress.steps, self.share)
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
         if self.usable(norm):
             self.optimizer.step()
             self.average.update(self.network, self.progress.steps)
-        return parts | {"total": total.detach()}
 
     def usable(self, norm):
         """Whether a step's gradient is finite; raises FloatingPointError if none has been lately.

@@ -3,6 +3,7 @@
 
 import csv
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,9 +16,10 @@ from models.training import loop
 from models.training.batches import Drawn, TrainingBatches, clean_batch
 from models.training.config import TrainingConfig
 from models.training.labels import MirrorTables
+from models.training.log import Log
 from models.training.loop import CHECKPOINT, Trainer
 from models.training.pool import PoolShare
-from models.training.schedule import learning_rate
+from models.training.schedule import MovingAverage, learning_rate
 
 SMALL = NetworkConfig(
     widths=(16, 16, 32, 32), depths=(1, 1, 1, 1), pyramid=16, point_hidden=64,
@@ -118,6 +120,70 @@ def test_kill_and_resume_gives_the_same_state(pool, head_model, tmp_path, monkey
         assert torch.equal(value, resumed.network.state_dict()[name]), name
         assert torch.equal(whole.average.state[name], resumed.average.state[name]), name
     assert torch.equal(whole.loss.expression.sizes, resumed.loss.expression.sizes)
+
+
+def test_a_kill_while_saving_leaves_the_former_checkpoint(head_model, tmp_path, monkeypatch):
+    trainer = Trainer(config(head_model, 1.0), head_model)
+    trainer.progress.steps = 5
+    trainer.save(tmp_path)
+
+    def breaks_off(content, path):
+        Path(path).write_bytes(b"half of it")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(torch, "save", breaks_off)
+        trainer.save(tmp_path)
+    assert load_checkpoint(tmp_path / CHECKPOINT)["progress"]["steps"] == 5
+    trainer.progress.steps = 6
+    trainer.save(tmp_path)
+    assert load_checkpoint(tmp_path / CHECKPOINT)["progress"]["steps"] == 6
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]
+
+
+def test_a_log_forgets_what_is_done_again_and_a_broken_line(tmp_path):
+    path = tmp_path / "log.csv"
+    log = Log(path, ("steps", "total"))
+    for steps in (10, 20, 30):
+        log.write(steps=steps, total=1 / steps)
+    with open(path, "a") as file:
+        file.write("4")
+    Log(path, ("steps", "total"), steps=20).write(steps=25)
+    assert path.read_text().split() == ["steps,total", "10,0.1", "20,0.05", "25,"]
+    with pytest.raises(ValueError, match="another version"):
+        Log(path, ("steps", "other"))
+
+
+def test_half_precision_is_for_the_features_alone(pool, head_model):
+    """Feature maps in bfloat16; weights, gradients, answers and the optimiser's memory in 32 bits."""
+    chunk = open_chunk(chunk_path(pool, 1))
+    arrays = clean_batch(Drawn.of([(chunk, index) for index in range(4)]))
+    trainer = Trainer(config(head_model, 1.0), head_model)
+    kinds = {}
+    stem, network = trainer.network.backbone.stem[0], trainer.network
+    stem.register_forward_hook(lambda _m, _i, out: kinds.update(features=out.dtype))
+    network.register_forward_hook(lambda _m, _i, out: kinds.update(zip(out[0]._fields, [
+        value.dtype for value in out[0]])))  # fmt: skip
+    trainer.step({name: torch.from_numpy(array) for name, array in arrays.items()})
+    assert kinds.pop("features") == torch.bfloat16
+    assert set(kinds.values()) == {torch.float32}
+    for parameter in network.parameters():
+        assert parameter.dtype == parameter.grad.dtype == torch.float32
+        assert trainer.optimizer.state[parameter]["exp_avg"].dtype == torch.float32
+
+
+def test_the_moving_average_follows_and_is_young_at_first():
+    network = torch.nn.BatchNorm1d(1)
+    average = MovingAverage(network, decay=0.9)
+    with torch.no_grad():
+        network.weight.fill_(2.0)
+    network.num_batches_tracked.fill_(7)
+    average.update(network, steps=0)
+    assert average.state["weight"].item() == pytest.approx(0.1 * 1 + 0.9 * 2)
+    assert average.state["num_batches_tracked"].item() == 7
+    before = average.state["weight"].item()
+    average.update(network, steps=10_000)
+    assert average.state["weight"].item() == pytest.approx(0.9 * before + 0.1 * 2)
 
 
 def test_a_budget_of_pictures_ends_the_run(pool, head_model, tmp_path):
