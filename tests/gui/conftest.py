@@ -56,7 +56,7 @@ assert MODULE in bpy.context.preferences.addons
 
 @pytest.fixture(scope="session")
 def long_clip(tmp_path_factory, carphone) -> Path:
-    """The clip five times over, for captures that are still at work when something happens."""
+    """The clip twenty times over, for captures that are still at work when something happens."""
     import av
 
     path = tmp_path_factory.mktemp("footage") / "long.mp4"
@@ -66,14 +66,22 @@ def long_clip(tmp_path_factory, carphone) -> Path:
         stream = output.add_stream("mpeg4", rate=30, bit_rate=2_000_000)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuv420p"
-        for picture in pictures * 5:
+        for picture in pictures * 20:
             output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         output.mux(stream.encode())
     return path
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Lets the fixtures of a test know that it has failed."""
+    report = yield
+    item.has_failed = report.failed
+    return report
+
+
 @pytest.fixture
-def window(debian_root, installed, carphone, long_clip, astronaut):
+def window(request, debian_root, installed, carphone, long_clip, astronaut):
     """A Blender with the extension, the panel's tab open, and footage in its folder."""
     from window import Window
 
@@ -94,6 +102,9 @@ def steps():
     yield 0.3
 """)
         yield blender
+        if request.node.has_failed and blender.is_running:
+            PICTURES.mkdir(parents=True, exist_ok=True)
+            blender.picture(PICTURES / f"failed-{request.node.name}.png")
 
 
 @pytest.fixture(scope="session")

@@ -143,9 +143,10 @@ class Clock:
     Whatever of the add-on Blender calls (a modal function, a timer, a panel's drawing, a
     property's update) is found by Python's own monitoring, wherever it was registered: a call
     lasts from the entry into a function of the add-on that no other function of the add-on has
-    called, until its end. What it queued for a processor core, because other programs had them all,
-    is counted apart: `ms` is without it. Independently of that, a timer of our own should tick all the time, and
-    the gaps between its ticks are all that keeps Blender from answering: also its own drawing.
+    called, until its end. What it queued for a processor core, because other programs had them
+    all, is counted apart: `ms` is without it. Independently of that, a timer of our own should
+    tick all the time, and the gaps between its ticks are all that keeps Blender from answering:
+    also its own drawing.
     """
 
     TOOL = sys.monitoring.PROFILER_ID

@@ -9,7 +9,7 @@ programs too. Without a GPU, and with the runner on the same cores, those are mo
 import json
 
 import pytest
-from test_window import BUSY, CAPTURE, CAPTURE_SECONDS, IDLE, choose
+from test_window import BUSY, CAPTURE, CAPTURE_SECONDS, IDLE, START_SECONDS, choose
 
 pytestmark = pytest.mark.speed
 
@@ -27,9 +27,8 @@ def watch(window, capsys, title: str, act) -> list[dict]:
     with capsys.disabled():
         print(f"\n{title}: {len(calls)} calls; longest (ms; computing; queued besides):")
         for call in calls[:5]:
-            print(
-                f"  {call['ms']:8.1f} {call['cpu_ms']:8.1f} {call['queued_ms']:8.1f}  {call['name']}"
-            )
+            figures = (f"{call[name]:8.1f}" for name in ("ms", "cpu_ms", "queued_ms"))
+            print(f"  {' '.join(figures)}  {call['name']}")
         middle, high = gaps[len(gaps) // 2], gaps[int(len(gaps) * 0.95)]
         print(
             f"  ticks every 5 ms: {len(gaps)} gaps, median {middle:.0f}, 95 % below {high:.0f}, "
@@ -46,7 +45,7 @@ def test_no_call_keeps_blender_busy_while_capturing(window, capsys):
 
     def look() -> None:
         choose(window, "clip.mp4")
-        window.wait("len(bpy.context.scene.mien.faces) == 1", 60)
+        window.wait("len(bpy.context.scene.mien.faces) == 1", START_SECONDS)
 
     def capture() -> None:
         window.click(CAPTURE)

@@ -7,13 +7,14 @@ import time
 
 from window import RIGHT
 
+FOLLOWING = "captures()['stage'] == 'track' and captures()['share'] > 0"
 BUSY = "not captures()['idle']"
 IDLE = "captures()['idle']"
 RUNNER = "-m inference capture"
 CAPTURE, CANCEL, WITHDRAW = "mien.capture(", "mien.cancel(", "mien.withdraw("
-CAPTURE_SECONDS = 180.0
+START_SECONDS, CAPTURE_SECONDS = 120.0, 300.0
 FOOTAGE = {"clip.mp4", "long.mp4", "portrait.png"}
-END_SECONDS = 8.0  # the runner has five to end by itself
+END_SECONDS = 20.0  # the runner has five to end by itself; the machine may be busy
 
 
 def choose(window, name: str) -> None:
@@ -25,7 +26,7 @@ def start(window, name: str = "long.mp4") -> None:
     """Choose footage, click Capture, and wait until the face is being followed."""
     choose(window, name)
     window.click(CAPTURE)
-    window.wait("captures()['stage'] == 'track' and captures()['share'] > 0.1", 60)
+    window.wait(FOLLOWING, START_SECONDS)
 
 
 def takes(window) -> list[str]:
@@ -56,7 +57,7 @@ def eventually(condition, seconds: float = END_SECONDS) -> bool:
 
 def test_cancel_capture_apply(window, pictures):
     choose(window, "clip.mp4")
-    window.wait("len(bpy.context.scene.mien.faces) == 1", 60)
+    window.wait("len(bpy.context.scene.mien.faces) == 1", START_SECONDS)
     start(window, "clip.mp4")
     [runner] = window.processes(RUNNER)
     assert "/extensions/user_default/mien/runner/packages/" in window.memory_map(runner)
@@ -68,7 +69,7 @@ def test_cancel_capture_apply(window, pictures):
     assert takes(window) == [] and heads(window) == []
 
     _, height = window.click(CAPTURE)
-    window.wait("captures()['share'] > 0", 60)
+    window.wait(FOLLOWING, START_SECONDS)
     window.click(CANCEL, columns=(RIGHT,), below=height)
     window.wait(IDLE, END_SECONDS)
     assert eventually(lambda: not window.processes(RUNNER))
@@ -126,28 +127,24 @@ with over():
     assert takes(window) == []
 
 
-def test_captures_queue(window):
-    start(window, "clip.mp4")
-    choose(window, "portrait.png")
-    window.click(CAPTURE)
-    assert window.wait("captures()['waiting']") == ["portrait.png"]
-    assert len(window.processes(RUNNER)) == 1
-    window.wait(IDLE, CAPTURE_SECONDS)
-    assert takes(window) == ["clip.mien.npz", "portrait.mien.npz"]
-    assert len(heads(window)) == 2
-
-
-def test_esc_stops_one_of_a_queue_and_the_rest_can_be_withdrawn(window):
+def test_captures_wait_for_their_turn(window):
     start(window)
-    choose(window, "portrait.png")
-    window.click(CAPTURE)
-    window.wait("captures()['waiting']")
+    for name in ("portrait.png", "clip.mp4", "portrait.png"):
+        choose(window, name)
+        window.click(CAPTURE)
+    # The same take is not written twice at a time.
+    assert window.wait("len(captures()['waiting']) == 2 and captures()['waiting']") == [
+        "portrait.png",
+        "clip.mp4",
+    ]
     window.click(WITHDRAW, columns=(RIGHT,))
-    window.wait("not captures()['waiting']")
+    window.wait("captures()['waiting'] == ['clip.mp4']")
+    assert len(window.processes(RUNNER)) == 1
     window.press("Escape")
-    window.wait(IDLE, END_SECONDS)
-    assert eventually(lambda: not window.processes(RUNNER))
-    assert takes(window) == []
+    window.wait("captures()['waiting'] == [] and not captures()['idle']", END_SECONDS)
+    window.wait(IDLE, CAPTURE_SECONDS)
+    assert takes(window) == ["clip.mien.npz"]
+    assert len(heads(window)) == 1
 
 
 def test_quitting_ends_the_capture(window):
@@ -178,7 +175,7 @@ answer = text.as_string() if text else ""
     assert "broke off" in report
     assert takes(window) == [] and heads(window) == []
     window.click(CAPTURE)
-    window.wait("captures()['share'] > 0", 60)
+    window.wait(FOLLOWING, START_SECONDS)
     assert window.processes(RUNNER)
 
 

@@ -30,21 +30,32 @@ QUIT_SECONDS = 15.0
 
 # Hovering over the sidebar: down each of these parts of its width, row by row.
 LEFT, MIDDLE, RIGHT = 0.3, 0.6, 0.86
-ROW_PIXELS = 9
+ROW_PIXELS = 14  # less than a button is high
 HOVER = """
 import subprocess
 def steps():
     left, top, width, height = sidebar()
-    # What was under the mouse before must not be taken for what is there; a message goes away.
-    subprocess.Popen(["xdotool", "mousemove", str(left // 2), str(top + height // 2)])
-    yield 0.3
+    def move(x, y):
+        subprocess.Popen(["xdotool", "mousemove", str(x), str(y)])
+    # What was under the mouse before must not be taken for what is there.
+    move(left // 2, top + height // 2)
+    for _ in range(100):
+        yield 0.1
+        if not under_the_mouse():
+            break
     for column in {columns}:
-        for y in range({below} - top + 4 if {below} else 4, height, {row}):
-            x = left + int(width * column)
-            subprocess.Popen(["xdotool", "mousemove", str(x), str(top + y)])
+        x = left + int(width * column)
+        for y in range(max({below}, top) + 4, top + height, {row}):
+            move(x, y)
             yield 0.04
-            if {wanted!r} in under_the_mouse():
-                return [x, top + y]
+            if {wanted!r} not in under_the_mouse():
+                continue
+            # On a busy machine Blender is behind: go back to where it was.
+            for back in range(5):
+                move(x, y - back * {row})
+                yield 0.3
+                if {wanted!r} in under_the_mouse():
+                    return [x, y - back * {row}]
     return None
 """
 
