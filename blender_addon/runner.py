@@ -13,6 +13,7 @@ from pathlib import Path
 
 ADDON_FOLDER = Path(__file__).resolve().parent
 PYTHON_VARIABLE = "MIEN_PYTHON"
+LIBRARY_VARIABLE = "MIEN_PYTHON_DLL"  # for the runner's process
 
 PACKAGES = "packages"  # in the runner's folder; made by tools/vendoring.py
 PACKAGES_INDEX = "packages.json"
@@ -73,7 +74,22 @@ class Runner:
         environment["PYTHONUNBUFFERED"] = "1"
         # The add-on's folder is not ours to write to, and __pycache__ would spoil its removal.
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        library = _python_library() if self.is_bundled and sys.platform == "win32" else None
+        if library:
+            environment[LIBRARY_VARIABLE] = str(library)
         return environment
+
+
+def _python_library() -> Path | None:
+    """python3.dll, where Blender's Python program does not find it by itself; see `inference`.
+
+    Blender for Windows has it in its own folder, two above its Python's (VERSION/python).
+    """
+    home = Path(sys.exec_prefix)
+    if (home / "bin/python3.dll").is_file():
+        return None
+    library = home.parent.parent / "python3.dll"
+    return library if library.is_file() else None
 
 
 def find_runner(preferred_python: str = "") -> Runner:

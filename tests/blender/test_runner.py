@@ -2,6 +2,7 @@
 """Where the runner is found, and what it says of itself."""
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ import pytest
 from blender_addon import runner
 from blender_addon.runner import Runner
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 OWN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -194,3 +196,35 @@ def test_the_bundled_runner_sees_nothing_but_its_own(tmp_path, monkeypatch):
     others = {str(place) for place in path if place not in own}
     assert others and not [p for p in others if "site-packages" in p or "dist-packages" in p]
     assert not list(tmp_path.rglob("__pycache__"))
+
+
+def test_on_windows_the_runner_is_told_of_blenders_python3_dll(tmp_path, monkeypatch):
+    home = tmp_path / "Blender 4.5/4.5/python"
+    (home / "bin").mkdir(parents=True)
+    library = tmp_path / "Blender 4.5/python3.dll"
+    bundled = Runner(home / "bin/python.exe", tmp_path, (tmp_path,))
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(sys, "exec_prefix", str(home))
+    monkeypatch.setattr(subprocess, "CREATE_NO_WINDOW", 0, raising=False)
+    assert runner.LIBRARY_VARIABLE not in bundled.settings()["env"]
+    library.write_text("")
+    assert bundled.settings()["env"][runner.LIBRARY_VARIABLE] == str(library)
+    other = Runner(bundled.python, tmp_path)
+    assert runner.LIBRARY_VARIABLE not in other.settings()["env"]
+    (home / "bin/python3.dll").write_text("")
+    assert runner.LIBRARY_VARIABLE not in bundled.settings()["env"]
+
+
+def test_the_runner_loads_what_it_is_told_of(tmp_path):
+    """Before any package; a library that is none stands in, and is named."""
+    library = tmp_path / "python3.dll"
+    library.write_text("no library")
+    code = "import inference"
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        env={**os.environ, runner.LIBRARY_VARIABLE: str(library)},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode and str(library) in answer.stderr
