@@ -24,8 +24,8 @@ BETWEEN = ("Relu", "Add", "AveragePool", "Concat", "Resize")
 def write_eight_bit(path, faster_path, pictures):
     """Read the ONNX file `path` and write its faster variant, whole or not at all.
 
-    pictures: uint8 (N,128,128,3) crops as training sees them, for the ranges. Inputs, outputs and
-    metadata stay the same.
+    pictures: uint8 (N,128,128,3) crops of faces as training sees them, for the ranges. Inputs,
+    outputs and metadata stay the same.
     """
     with tempfile.TemporaryDirectory() as folder:
         folded, quantised = (os.path.join(folder, name) for name in ("folded.onnx", "int8.onnx"))
@@ -82,10 +82,12 @@ class Pictures(CalibrationDataReader):
 def calibration_pictures(folders, count=CALIBRATION_PICTURES):
     """`count` crops uint8 (count,128,128,3) from pools, as training sees them; always the same.
 
+    Only such as hold a face: nothing holds the features of others within bounds, and a single
+    blank wall can stretch the range of a layer forty times, for which all faces would pay.
     Raises FileNotFoundError or ValueError for a pool without a finished chunk to train on.
     """
     from models.head import load_head
-    from models.synthesis.pool import chunk_paths
+    from models.synthesis.pool import SOURCE_BACKGROUND, chunk_paths, open_chunk
     from models.training.batches import TrainingBatches
     from models.training.config import TrainingConfig
     from models.training.labels import MirrorTables
@@ -95,8 +97,12 @@ def calibration_pictures(folders, count=CALIBRATION_PICTURES):
     shares = [PoolShare.parse(folder) for folder in folders]
     for share in shares:
         check_points(share, len(head.point_vertices))
-        if all(held_out(path) for path in chunk_paths(share.folder)):
-            raise ValueError(f"{share.folder} holds no chunk to train on")
+        chunks = (open_chunk(path) for path in chunk_paths(share.folder) if not held_out(path))
+        if not any((chunk.source != SOURCE_BACKGROUND).any() for chunk in chunks):
+            raise ValueError(f"{share.folder} holds no chunk with faces to train on")
     batches = iter(TrainingBatches(shares, MirrorTables.of(head), TrainingConfig(batch=BATCH)))
-    parts = [next(batches)["image"].numpy() for _ in range(-(-count // BATCH))]
-    return np.concatenate(parts)[:count]
+    faces = []
+    while sum(map(len, faces)) < count:
+        batch = next(batches)
+        faces.append(batch["image"].numpy()[batch["face"].numpy() > 0.5])
+    return np.concatenate(faces)[:count]

@@ -20,6 +20,7 @@ from models.synthesis.pool import (
     IMAGE_SIDE,
     SEGMENTATION_SIDE,
     SOURCE_BACKGROUND,
+    SOURCE_RENDERED,
     Sample,
     write_chunk,
 )
@@ -132,27 +133,36 @@ def test_eight_bit_convolutions_answer_nearly_the_same(files, tmp_path):
             assert weights[node.input[1]].dtype == np.float32
 
 
-def test_the_command_writes_the_faster_file_from_a_pool(tmp_path, capsys):
+def sample(source):
+    """A picture of noise, said to be of this source."""
     points = len(load_head().point_vertices)
-    noise = Sample(
+    face = source != SOURCE_BACKGROUND
+    return Sample(
         image=pictures(3)[0].repeat(2, 0).repeat(2, 1)[:IMAGE_SIDE, :IMAGE_SIDE],
-        points=np.zeros((points, 2), np.float32), visible=np.zeros(points, np.uint8),
-        identity=np.zeros(60, np.float32), expression=np.zeros(52, np.float32),
-        gaze=np.zeros((2, 2), np.float32), rotation=np.zeros((3, 3), np.float32), face=0,
+        points=np.random.default_rng(0).uniform(60, 130, (points, 2)).astype(np.float32),
+        visible=np.ones(points, np.uint8), identity=np.zeros(60, np.float32),
+        expression=np.zeros(52, np.float32), gaze=np.zeros((2, 2), np.float32),
+        rotation=np.eye(3, dtype=np.float32), face=int(face),
         segmentation=np.zeros((SEGMENTATION_SIDE, SEGMENTATION_SIDE), np.uint8),
-        source=SOURCE_BACKGROUND, focal=0.0,
+        source=source, focal=400.0,
     )  # fmt: skip
+
+
+def test_the_command_writes_the_faster_file_from_a_pool(tmp_path, capsys):
+    """From its faces alone, and none that is held out."""
     pool, full, faster = tmp_path / "pool", tmp_path / "full.onnx", tmp_path / "faster.onnx"
     words = ["export", "--untrained", "-o", str(full), "--faster", str(faster)]
     assert main(words) == 2, "nothing to calibrate with"
-    write_chunk(pool, 0, [noise])
-    assert main([*words, "--calibrate", str(pool)]) == 2, "its one chunk is held out"
+    write_chunk(pool, 0, [sample(SOURCE_RENDERED)])
+    write_chunk(pool, 1, [sample(SOURCE_BACKGROUND)])
+    assert main([*words, "--calibrate", str(pool)]) == 2
     assert not faster.exists()
-    write_chunk(pool, 1, [noise])
+    write_chunk(pool, 2, [sample(SOURCE_RENDERED)])
     assert main([*words, "--calibrate", str(pool)]) == 0
     assert faster.stat().st_size < full.stat().st_size
+    points = len(load_head().point_vertices)
     assert run(faster, pictures(2))["points"].shape == (2, points, 2)
-    assert "no chunk to train on" in capsys.readouterr().err
+    assert "no chunk with faces to train on" in capsys.readouterr().err
 
 
 def test_averaged_weights_are_what_is_used(network, tmp_path):
