@@ -6,15 +6,13 @@ from __future__ import annotations
 import bpy
 
 from . import runner
+from .check import POLL_SECONDS, Check, Found
 from .layout import tell
 
 BUNDLED, OTHER = "BUNDLED", "OTHER"
 
-# How often a check under way is looked at.
-POLL_SECONDS = 0.1
-
-_check: runner.Check | None = None
-_answer: runner.Found | runner.RunnerError | None = None
+_check: Check | None = None
+_answer: Found | runner.RunnerError | None = None
 
 
 def _python_named(preferences, context) -> None:
@@ -31,7 +29,7 @@ def _choice_made(preferences, context) -> None:
 
 
 def _in_words(preferences) -> str:
-    if isinstance(_answer, runner.Found):
+    if isinstance(_answer, Found):
         return f"Works: Mien {_answer.mien} with Python {_answer.python}"
     return str(_answer or "")
 
@@ -84,7 +82,7 @@ class MienPreferences(bpy.types.AddonPreferences):
             row.operator(MIEN_OT_test_runner.bl_idname, text="Testing...", icon="SORTTIME")
         else:
             row.operator(MIEN_OT_test_runner.bl_idname, text="Test", icon="PLAY")
-        if isinstance(_answer, runner.Found):
+        if isinstance(_answer, Found):
             tell(box, context, self.answer, icon="CHECKMARK")
             for line in _details(_answer):
                 tell(box, context, line, icon="BLANK1")
@@ -110,7 +108,7 @@ class MIEN_OT_test_runner(bpy.types.Operator):
         global _check, _answer
         _answer = None
         try:
-            _check = runner.Check(find_runner(context))
+            _check = Check(find_runner(context))
             if not bpy.app.background:
                 bpy.app.timers.register(_look, first_interval=POLL_SECONDS)
                 _redraw()
@@ -120,7 +118,7 @@ class MIEN_OT_test_runner(bpy.types.Operator):
             _answer = error
         _check = None
         words = context.preferences.addons[__package__].preferences.answer
-        if isinstance(_answer, runner.Found):
+        if isinstance(_answer, Found):
             self.report({"INFO"}, words)
             return {"FINISHED"}
         self.report({"ERROR"}, words)
@@ -150,7 +148,7 @@ def _redraw() -> None:
                 area.tag_redraw()
 
 
-def _details(found: runner.Found) -> list[str]:
+def _details(found: Found) -> list[str]:
     """What a check found, beside the first line."""
     others = [device for device in found.devices if device != found.device]
     also = f" (also there: {', '.join(others)})" if others else ""

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +16,6 @@ LIBRARY_VARIABLE = "MIEN_PYTHON_DLL"  # for the runner's process
 
 PACKAGES = "packages"  # in the runner's folder; made by tools/vendoring.py
 PACKAGES_INDEX = "packages.json"
-
-# The self-check takes some 5 s; packages on a cold disk, or a graphics card's first use, far more.
-CHECK_TIMEOUT_SECONDS = 180.0
 
 
 class RunnerError(RuntimeError):
@@ -162,123 +158,3 @@ def _find_packages(folder: Path) -> tuple[Path, ...]:
         )
     places = (folder / f"cp{own.replace('.', '')}", folder / "shared")
     return tuple(place for place in places if place.is_dir())
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the self-check says of a runner that works."""
-
-    mien: str
-    python: str
-    device: str
-    devices: tuple[str, ...]
-    packages: dict[str, str]
-    network_ms: float  # for one face
-    seconds: float
-
-
-class Check:
-    """The runner's self-check under way, in a process of its own.
-
-    Started by creating it; `poll` never waits, `wait` does.
-    """
-
-    def __init__(self, runner: Runner, timeout: float = CHECK_TIMEOUT_SECONDS):
-        """Start it.
-
-        Raises:
-            RunnerError: its Python does not start.
-        """
-        self.runner, self._timeout = runner, timeout
-        self._answer: Found | RunnerError | None = None
-        try:
-            self._process = subprocess.Popen(
-                runner.command("check", "--json-events"),
-                # Stays open as long as Blender lives: the runner ends when it closes.
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                **runner.settings(),
-            )
-        except OSError as error:
-            raise RunnerError(f"{runner.python} does not start: {error.strerror}.") from error
-        self._listener = threading.Thread(target=self._listen, name="mien-check", daemon=True)
-        self._listener.start()
-
-    def poll(self) -> Found | None:
-        """What was found, or None as long as the check runs.
-
-        Raises:
-            RunnerError: the runner does not work; the message says why.
-        """
-        if isinstance(self._answer, RunnerError):
-            raise self._answer
-        return self._answer
-
-    def wait(self) -> Found:
-        """What was found, when it is. Raises as `poll` does."""
-        self._listener.join()
-        return self.poll()
-
-    def end(self) -> None:
-        """Stop it, if it still runs."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._listener.join()
-
-    def _listen(self) -> None:
-        words: list[str] = []
-        keeper = threading.Thread(
-            target=lambda: words.extend(self._process.stderr), name="mien-check-words", daemon=True
-        )
-        keeper.start()
-        killer = threading.Timer(self._timeout, self._process.kill)
-        killer.daemon = True
-        killer.start()
-        lines = list(self._process.stdout)
-        code = self._process.wait()
-        is_late = killer.finished.is_set()
-        killer.cancel()
-        keeper.join()
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            stream.close()
-        try:
-            if is_late:
-                raise RunnerError(f"{self.runner.python} gave no answer in {self._timeout:.0f} s.")
-            self._answer = self._understand(code, lines, words)
-        except RunnerError as error:
-            self._answer = error
-
-    def _understand(self, code: int, lines: list[str], words: list[str]) -> Found:
-        event = _last_event(lines)
-        if event.get("event") == "error":
-            raise RunnerError(str(event.get("message")))
-        if code != 0 or event.get("event") != "result":
-            said = [line.strip() for line in words if line.strip()] or [f"exit code {code}"]
-            raise RunnerError(f"The runner does not start in {self.runner.python}: {said[-1]}")
-        try:
-            return Found(
-                mien=str(event["mien"]),
-                python=str(event["python"]),
-                device=str(event["device"]),
-                devices=tuple(map(str, event["devices"])),
-                packages={str(name): str(version) for name, version in event["packages"].items()},
-                network_ms=float(event["network_ms"]),
-                seconds=float(event["seconds"]),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RunnerError(
-                f"The runner at {self.runner.folder} is of another version than the add-on: "
-                "install both again."
-            ) from error
-
-
-def _last_event(lines: list[str]) -> dict:
-    for line in reversed(lines):
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict):
-            return event
-    return {}

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-
 # A custom property that tells this add-on's actions from an animator's.
 OURS = "mien_action"
 

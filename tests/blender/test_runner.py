@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the runner is found, and what it says of itself."""
+"""Where the runner is found, and what it sees of the machine."""
 
 import json
 import os
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -15,83 +14,6 @@ from blender_addon.runner import Runner
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 OWN = f"{sys.version_info[0]}.{sys.version_info[1]}"
-
-
-RESULT = {
-    "event": "result",
-    "mien": "1.2.3",
-    "python": "3.11.9",
-    "device": "cpu",
-    "devices": ["cpu", "cuda"],
-    "packages": {"numpy": "2.4.6"},
-    "network_ms": 12.5,
-    "seconds": 4.0,
-}
-
-
-class TestCheck:
-    @pytest.fixture
-    def check(self, tmp_path):
-        """Starts a check of a runner that consists of these lines of Python."""
-
-        def start(code, **settings):
-            package = tmp_path / "inference"
-            package.mkdir()
-            (package / "__main__.py").write_text("import json, sys\n" + textwrap.dedent(code))
-            return runner.Check(Runner(Path(sys.executable), tmp_path), **settings)
-
-        return start
-
-    def test_what_it_finds(self, check):
-        found = check(f"""
-            assert sys.argv[1:] == ["check", "--json-events"]
-            print(json.dumps({{"event": "progress", "stage": "track", "done": 1, "total": 2}}))
-            print(json.dumps({RESULT!r}))
-        """).wait()
-        assert (found.mien, found.python, found.device) == ("1.2.3", "3.11.9", "cpu")
-        assert found.devices == ("cpu", "cuda") and found.packages == {"numpy": "2.4.6"}
-        assert (found.network_ms, found.seconds) == (12.5, 4.0)
-
-    def test_what_is_wrong_in_the_runners_words(self, check):
-        running = check("""
-            print(json.dumps({"event": "error", "message": "No network.", "exit_code": 5}))
-            sys.exit(5)
-        """)
-        with pytest.raises(runner.RunnerError, match="^No network.$"):
-            running.wait()
-
-    def test_a_python_without_the_packages(self, check):
-        with pytest.raises(runner.RunnerError, match="No module named 'onnxruntime_of_nobody'"):
-            check("import onnxruntime_of_nobody").wait()
-
-    def test_another_versions_answer(self, check):
-        with pytest.raises(runner.RunnerError, match="of another version than the add-on"):
-            check("print(json.dumps({'event': 'result', 'mien': '0.0.1'}))").wait()
-
-    def test_no_answer_yet_and_none_in_time(self, check):
-        running = check("import time; time.sleep(60)", timeout=1.0)
-        assert running.poll() is None
-        with pytest.raises(runner.RunnerError, match="gave no answer in 1 s"):
-            running.wait()
-
-    def test_it_ends_at_once_when_told(self, check):
-        running = check("import time; time.sleep(60)")
-        running.end()
-        with pytest.raises(runner.RunnerError):
-            running.poll()
-
-    def test_it_ends_when_its_stdin_closes(self, check, tmp_path):
-        """As it does when Blender dies."""
-        running = check("sys.stdin.read()")
-        running._process.stdin.close()
-        with pytest.raises(runner.RunnerError, match="exit code 0"):
-            running.wait()
-
-    def test_a_python_that_is_none(self, tmp_path):
-        file = tmp_path / "python"
-        file.write_text("no program")
-        with pytest.raises(runner.RunnerError, match="does not start"):
-            runner.Check(Runner(file, tmp_path))
 
 
 class TestFindRunner:
