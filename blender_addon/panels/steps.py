@@ -82,7 +82,10 @@ class MIEN_PT_footage(MienPanel, bpy.types.Panel):
             layout.label(text="Looking for faces...", icon="TIME")
         elif complaint(context.scene):
             tell(layout, context, complaint(context.scene), "ERROR")
-        elif icon and not asked.faces:
+        elif not icon:
+            # A file that was opened anew: pictures are not kept in it.
+            layout.operator(MIEN_OT_look.bl_idname, icon="VIEWZOOM")
+        elif not asked.faces:
             tell(layout, context, "No face in this frame. Is the footage upright?", "ERROR")
         if len(asked.faces) > 1:
             row = layout.row(align=True)
