@@ -9,7 +9,7 @@ programs too. Without a GPU, and with the runner on the same cores, those are mo
 import json
 
 import pytest
-from test_window import BUSY, CAPTURE, CAPTURE_SECONDS, IDLE, START_SECONDS, choose
+from test_window import BUSY, CAPTURE, CAPTURE_SECONDS, IDLE, choose
 
 pytestmark = pytest.mark.speed
 
@@ -43,10 +43,6 @@ def watch(window, capsys, title: str, act) -> list[dict]:
 def test_no_call_keeps_blender_busy_while_capturing(window, capsys):
     window.run("bpy.context.scene.mien.when_done = 'NONE'")
 
-    def look() -> None:
-        choose(window, "clip.mp4")
-        window.wait("len(bpy.context.scene.mien.faces) == 1", START_SECONDS)
-
     def capture() -> None:
         window.click(CAPTURE)
         window.wait(BUSY)
@@ -56,7 +52,7 @@ def test_no_call_keeps_blender_busy_while_capturing(window, capsys):
         window.run("def steps():\n    yield 5.0")
 
     watch(window, capsys, "at rest", rest)
-    looking = watch(window, capsys, "looking at footage", look)
+    looking = watch(window, capsys, "looking at footage", lambda: choose(window, "clip.mp4"))
     capturing = watch(window, capsys, "capturing", capture)
     assert capturing and window.run("len(bpy.context.scene.mien.takes)") == 1
 

@@ -12,14 +12,18 @@ BUSY = "not captures()['idle']"
 IDLE = "captures()['idle']"
 RUNNER = "-m inference capture"
 CAPTURE, CANCEL, WITHDRAW = "mien.capture(", "mien.cancel(", "mien.withdraw("
+SETTLE_SECONDS = 1.0
 START_SECONDS, CAPTURE_SECONDS = 120.0, 300.0
 FOOTAGE = {"clip.mp4", "long.mp4", "portrait.png"}
 END_SECONDS = 20.0  # the runner has five to end by itself; the machine may be busy
 
 
 def choose(window, name: str) -> None:
-    """Write the footage's path into the panel."""
+    """Write the footage's path into the panel, and wait until its face is shown there: what is
+    below it in the panel moves then."""
     window.write("footage", str(window.inside / "footage" / name))
+    window.wait("len(bpy.context.scene.mien.faces) == 1", START_SECONDS)
+    time.sleep(SETTLE_SECONDS)
 
 
 def start(window, name: str = "long.mp4") -> None:
@@ -56,8 +60,6 @@ def eventually(condition, seconds: float = END_SECONDS) -> bool:
 
 
 def test_cancel_capture_apply(window, pictures):
-    choose(window, "clip.mp4")
-    window.wait("len(bpy.context.scene.mien.faces) == 1", START_SECONDS)
     start(window, "clip.mp4")
     [runner] = window.processes(RUNNER)
     assert "/extensions/user_default/mien/runner/packages/" in window.memory_map(runner)
@@ -98,9 +100,11 @@ def value(frame):
 answer = [value(frame) for frame in range(1, 121)]
 """)
     assert max(values) - min(values) > 0.2  # the man talks
-    window.run("parts()[1].spaces.active.region_3d.view_perspective = 'CAMERA'")
-    window.run("bpy.context.scene.frame_set(60)")
+    assert window.run("parts()[1].spaces.active.region_3d.view_perspective") == "CAMERA"
+    # The cube of a new file stands around head and camera.
+    window.run("bpy.data.objects['Cube'].hide_set(True) or bpy.context.scene.frame_set(60)")
     pictures(window, "captured")
+    window.run("bpy.data.objects['Cube'].hide_set(False)")
 
     window.press("ctrl+z")
     assert eventually(lambda: heads(window) == [])
