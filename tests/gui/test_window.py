@@ -101,7 +101,7 @@ answer = [value(frame) for frame in range(1, 121)]
 """)
     assert max(values) - min(values) > 0.2  # the man talks
     assert window.run("parts()[1].spaces.active.region_3d.view_perspective") == "CAMERA"
-    # The cube of a new file stands around head and camera.
+    # Out of the documentation's picture.
     window.run("bpy.data.objects['Cube'].hide_set(True) or bpy.context.scene.frame_set(60)")
     pictures(window, "captured")
     window.run("bpy.data.objects['Cube'].hide_set(False)")
