@@ -165,9 +165,10 @@ class MIEN_PT_take(MienPanel, bpy.types.Panel):
             tell(layout, context, "Takes appear here when a capture is done.", "INFO")
             return
         layout.prop(take, "path", text="")
-        share = take.found / max(1, take.frames)
-        layout.label(text=f"A face in {take.found} of {take.frames} frames ({share:.0%})")
-        self._draw_confidence(context, take)
+        if take.frames > 1:
+            share = take.found / take.frames
+            layout.label(text=f"A face in {take.found} of {take.frames} frames ({share:.0%})")
+            self._draw_confidence(context, take)
         for warning in take.warnings.splitlines():
             tell(layout, context, warning, "ERROR")
 
