@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Callable
 
 from .job import Cancelled, Failed, Finished, Job, Message
-from .runner import Runner, RunnerError
+from .runner import Runner
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ class Captures:
         """What happened since the last call. Starts the next job when one is over. Never waits."""
         heard: list[tuple[Request, Message]] = []
         if self._request is None and self._waiting:
-            self._start(heard)
+            self._request = request = self._waiting.popleft()
+            self._job = Job(request.runner, request.arguments, request.output, request.digest)
         if self._job is not None:
             heard += [(self._request, message) for message in self._job.poll()]
             if self._job.is_over:
@@ -99,15 +100,6 @@ class Captures:
         self._waiting.clear()
         self.cancel()
         self._job = self._request = None
-
-    def _start(self, heard: list[tuple[Request, Message]]) -> None:
-        request = self._waiting.popleft()
-        try:
-            self._job = Job(request.runner, request.arguments, request.output, request.digest)
-        except RunnerError as error:
-            heard.append((request, Failed(str(error), report="")))
-            return
-        self._request = request
 
 
 def is_last(message: Message) -> bool:

@@ -31,11 +31,6 @@ class Check:
     """A self-check under way, started by creating it; `poll` never waits, `wait` does."""
 
     def __init__(self, runner: Runner, timeout: float = TIMEOUT_SECONDS):
-        """Start it.
-
-        Raises:
-            RunnerError: its Python does not start.
-        """
         self._runner, self._timeout = runner, timeout
         self._end = time.monotonic() + timeout
         self._job = Job(runner, ["check"])

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Sequence
 
-from .runner import Runner, RunnerError
+from .runner import Runner
 
 # How long the runner may take to end by itself after Cancel before it is killed.
 GRACE_SECONDS = 5.0
@@ -87,7 +87,7 @@ class Job:
         output: Path | None = None,
         digest: Callable[[Path], object] | None = None,
     ):
-        """Start the runner.
+        """Start the runner; where it cannot be started, the job fails.
 
         Args:
             arguments: the runner's command line. The process has another working directory, so
@@ -95,9 +95,6 @@ class Job:
             output: the file it is to write; None where its result says all.
             digest: called with the output by a thread of the job, so that reading it keeps nobody
                 waiting; it must not touch bpy. A ValueError of it is the job's failure.
-
-        Raises:
-            RunnerError: the Python does not start.
         """
         self.progress = Progress(STARTING)
         self._output, self._digest = output, digest
@@ -109,21 +106,12 @@ class Job:
         self._result: dict | None = None
         self._is_cancelled = False
         self._is_over = False
-        try:
-            self._process = subprocess.Popen(
-                runner.command(*arguments, "--json-events"),
-                # Stays open as long as Blender lives: the runner ends when it closes.
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                **runner.settings(),
-            )
-        except OSError as error:
-            raise RunnerError(f"{runner.python} does not start: {error.strerror}.") from error
-        self._listener = threading.Thread(target=self._listen, name="mien-events", daemon=True)
-        self._keeper = threading.Thread(target=self._keep_words, name="mien-words", daemon=True)
-        self._keeper.start()
-        self._listener.start()
+        self._process: subprocess.Popen | None = None
+        self._start_lock = threading.Lock()
+        command = runner.command(*arguments, "--json-events")
+        threading.Thread(
+            target=self._run, args=(runner, command), name="mien-events", daemon=True
+        ).start()
 
     @property
     def is_over(self) -> bool:
@@ -143,10 +131,41 @@ class Job:
 
     def cancel(self) -> None:
         """Tell the process to end, and kill it if it does not. Returns at once."""
-        if self._is_cancelled or self._process.poll() is not None:
-            return
-        self._is_cancelled = True
+        with self._start_lock:
+            process = self._process
+            if self._is_cancelled or (process is not None and process.poll() is not None):
+                return
+            self._is_cancelled = True
         self.progress = Progress(CANCELLING)
+        if process is not None:
+            self._stop()
+
+    def _run(self, runner: Runner, command: list[str]) -> None:
+        """Start the process and listen to it. A busy machine takes a twentieth of a second for
+        the start alone, so it is not done where Blender would wait for it."""
+        try:
+            process = subprocess.Popen(
+                command,
+                # Stays open as long as Blender lives: the runner ends when it closes.
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                **runner.settings(),
+            )
+        except OSError as error:
+            message = f"{runner.python} does not start: {error.strerror}."
+            self._messages.put(Failed(message, report=""))
+            return
+        with self._start_lock:
+            self._process = process
+            is_cancelled = self._is_cancelled
+        self._keeper = threading.Thread(target=self._keep_words, name="mien-words", daemon=True)
+        self._keeper.start()
+        if is_cancelled:
+            self._stop()
+        self._listen()
+
+    def _stop(self) -> None:
         self._close_stdin()
         if os.name == "posix":
             # On Windows terminate() kills at once; there the closed stdin is the signal to end.

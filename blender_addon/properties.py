@@ -272,7 +272,7 @@ def _set_start_frame(self, value: int) -> None:
 def _refinements() -> dict:
     properties = {
         "start_frame": bpy.props.IntProperty(
-            name="Start Frame",
+            name="Begins At",
             description="Frame of the scene on which the performance begins; moves all its keys",
             get=_start_frame,
             set=_set_start_frame,

@@ -10,6 +10,7 @@ import bpy.utils.previews
 
 # From a frame without a face (red) to one that is surely seen (green), linear colour.
 NO_FACE, SURE = (0.55, 0.05, 0.04, 1.0), (0.10, 0.42, 0.13, 1.0)
+CLEAR = (0.0, 0.0, 0.0, 0.0)
 LEVELS = 10
 SWATCH_PIXELS = 32
 
@@ -34,15 +35,25 @@ def icon_of(name: str) -> int:
     return _previews[name].icon_id if name in _previews else 0
 
 
+def nothing() -> int:
+    """An icon that shows nothing, in the place of a picture to come."""
+    return _plain("nothing", CLEAR)
+
+
 def swatch(level: int) -> int:
     """The icon of a level of confidence from 0 (no face) to 9."""
-    name = f"confidence {level}"
+    share = level / (LEVELS - 1)
+    colour = tuple(low + (high - low) * share for low, high in zip(NO_FACE, SURE))
+    return _plain(f"confidence {level}", colour)
+
+
+def _plain(name: str, colour: tuple[float, ...]) -> int:
+    """The icon of a name, all of one colour (4,)."""
     if name not in _previews:
-        share = level / (LEVELS - 1)
-        colour = [low + (high - low) * share for low, high in zip(NO_FACE, SURE)]
         preview = _previews.new(name)
-        preview.icon_size = (SWATCH_PIXELS, SWATCH_PIXELS)
-        preview.icon_pixels_float = colour * SWATCH_PIXELS**2
+        # What a panel draws large is the image, what it draws small the icon.
+        preview.icon_size = preview.image_size = (SWATCH_PIXELS, SWATCH_PIXELS)
+        preview.icon_pixels_float = preview.image_pixels_float = colour * SWATCH_PIXELS**2
     return _previews[name].icon_id
 
 

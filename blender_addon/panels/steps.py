@@ -76,9 +76,11 @@ class MIEN_PT_footage(MienPanel, bpy.types.Panel):
     def _draw_what_was_seen(self, context, asked):
         layout = self.layout
         icon = thumbnails.icon_of(context.scene.name)
-        if icon:
-            layout.template_icon(icon, scale=THUMBNAIL_SCALE)
-        if is_looking(context.scene):
+        looking = is_looking(context.scene)
+        if icon or looking:
+            # Its place is kept free, so that no button moves from under the mouse.
+            layout.template_icon(icon or thumbnails.nothing(), scale=THUMBNAIL_SCALE)
+        if looking:
             layout.label(text="Looking for faces...", icon="TIME")
         elif complaint(context.scene):
             tell(layout, context, complaint(context.scene), "ERROR")
@@ -87,6 +89,8 @@ class MIEN_PT_footage(MienPanel, bpy.types.Panel):
             layout.operator(MIEN_OT_look.bl_idname, icon="VIEWZOOM")
         elif not asked.faces:
             tell(layout, context, "No face in this frame. Is the footage upright?", "ERROR")
+        elif asked.footage_frames:
+            layout.label(text=_about_footage(asked))
         if len(asked.faces) > 1:
             row = layout.row(align=True)
             row.label(text="Face")
@@ -94,8 +98,6 @@ class MIEN_PT_footage(MienPanel, bpy.types.Panel):
                 row.operator(
                     MIEN_OT_pick_face.bl_idname, text=str(index + 1), depress=index == asked.face
                 ).face = index
-        if asked.footage_frames:
-            layout.label(text=_about_footage(asked))
 
 
 class MIEN_PT_capture(MienPanel, bpy.types.Panel):
@@ -141,10 +143,10 @@ class MIEN_UL_takes(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index=0):
         row = layout.row()
         row.prop(item, "name", text="", emboss=False, icon="ACTION")
-        share = row.row()
-        share.alignment = "RIGHT"
-        share.active = False
-        share.label(text=f"{item.found} / {item.frames}")
+        if item.found < item.frames:
+            share = row.row()
+            share.alignment = "RIGHT"
+            share.label(text=f"{item.found} / {item.frames}", icon="ERROR")
 
 
 class MIEN_PT_take(MienPanel, bpy.types.Panel):
@@ -243,18 +245,18 @@ class MIEN_PT_refine(MienPanel, bpy.types.Panel):
         column.use_property_decorate = False
         column.prop(head.mien, "start_frame")
         grid = layout.column(align=True)
-        titles = grid.row(align=True)
-        for title in ("Region", "Gain", "Offset"):
-            titles.label(text=title)
+        numbers = _numbers_beside(grid, "Region")
+        numbers.label(text="Gain")
+        numbers.label(text="Offset")
         for region in regions:
-            row = grid.row(align=True)
-            row.label(text=region)
-            row.prop(head.mien, gain_property(region), text="", slider=True)
-            row.prop(head.mien, offset_property(region), text="", slider=True)
+            numbers = _numbers_beside(grid, region)
+            numbers.prop(head.mien, gain_property(region), text="", slider=True)
+            numbers.prop(head.mien, offset_property(region), text="", slider=True)
         layout.operator(MIEN_OT_bake.bl_idname, icon="KEYFRAME")
 
     def _draw_solve(self, take):
-        column = self.layout.column()
+        box = self.layout.box()
+        column = box.column()
         column.use_property_split = True
         column.use_property_decorate = False
         column.prop(take, "smoothing", slider=True)
@@ -265,7 +267,7 @@ class MIEN_PT_refine(MienPanel, bpy.types.Panel):
         number.enabled = take.has_neutral
         number.prop(take, "neutral", text="")
         sub.operator(MIEN_OT_neutral_here.bl_idname, text="", icon="EYEDROPPER")
-        self.layout.operator(MIEN_OT_solve_again.bl_idname, icon="FILE_REFRESH")
+        box.operator(MIEN_OT_solve_again.bl_idname, icon="FILE_REFRESH")
 
 
 class MIEN_PT_render(MienPanel, bpy.types.Panel):
@@ -291,6 +293,13 @@ class MIEN_PT_render(MienPanel, bpy.types.Panel):
                 text=f"Render {text}...",
                 icon="RENDER_ANIMATION",
             ).layout_kind = kind
+
+
+def _numbers_beside(layout, title: str):
+    """Room for numbers beside a title."""
+    split = layout.split(factor=0.42, align=True)
+    split.label(text=title)
+    return split.row(align=True)
 
 
 def _hindrance(context, target: str) -> str:

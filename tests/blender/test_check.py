@@ -99,4 +99,4 @@ def test_a_python_that_is_none(tmp_path):
     file = tmp_path / "python"
     file.write_text("no program")
     with pytest.raises(RunnerError, match="does not start"):
-        Check(Runner(file, tmp_path))
+        Check(Runner(file, tmp_path)).wait()

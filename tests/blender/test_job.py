@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from blender_addon.job import Cancelled, Failed, Finished, Job, Notice, Progress
-from blender_addon.runner import ADDON_FOLDER, Runner, RunnerError
+from blender_addon.runner import ADDON_FOLDER, Runner
 
 DEADLINE = 20.0
 
@@ -254,5 +254,5 @@ def test_blenders_own_python_paths_do_not_leak(play, monkeypatch):
 def test_a_python_that_is_none(tmp_path):
     file = tmp_path / "python"
     file.write_text("no program")
-    with pytest.raises(RunnerError, match="does not start"):
-        Job(Runner(file, tmp_path), ["capture"], tmp_path / "b")
+    [failed] = messages(Job(Runner(file, tmp_path), ["capture"], tmp_path / "b"))
+    assert "does not start" in failed.message
