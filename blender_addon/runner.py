@@ -54,8 +54,7 @@ class Runner:
             "env": self._environment(),
             "encoding": "utf-8",
             "errors": "replace",
-            # Windows opens a console window for every child process unless told not to.
-            "creationflags": subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0,
+            "creationflags": _windows_flags(),
         }
 
     def _environment(self) -> dict[str, str]:
@@ -86,6 +85,13 @@ def _python_library() -> Path | None:
         return None
     library = home.parent.parent / "python3.dll"
     return library if library.is_file() else None
+
+
+def _windows_flags() -> int:
+    """No console window for the child process, and Blender before it where both want to work."""
+    if sys.platform != "win32":
+        return 0
+    return subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
 
 
 def find_runner(preferred_python: str = "") -> Runner:

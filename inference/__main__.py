@@ -18,7 +18,7 @@ from inference.errors import (
     RunnerError,
     Terminated,
 )
-from inference.events import Events, JsonEvents, end_with_parent, terminate_cleanly
+from inference.events import Events, JsonEvents, end_with_parent, give_way, terminate_cleanly
 from inference.packages import why_not
 
 JSON_EVENTS = "--json-events"
@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     terminate_cleanly()
     if wants_json_events:
         end_with_parent()
+        give_way()
     try:
         options.run(options, events)
     except RunnerError as error:

@@ -32,6 +32,10 @@ PROGRESS_INTERVAL = 0.1
 """Seconds between two progress events of a stage: smooth to the eye, and no load for a reader."""
 
 
+MODESTY = 5
+"""Which of 19 steps down in the system's queue: Blender draws smoothly, and the work goes on."""
+
+
 class Events:
     """Reports to a person: a bar on stderr, the result on stdout."""
 
@@ -105,6 +109,15 @@ def terminate_cleanly() -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, raise_terminated)
+
+
+def give_way() -> None:
+    """Let the program that started this process have the processor first.
+
+    On Windows, where a process is given its priority when it is made, that program sees to it.
+    """
+    if hasattr(os, "nice"):
+        os.nice(max(0, MODESTY - os.nice(0)))
 
 
 def end_with_parent() -> None:

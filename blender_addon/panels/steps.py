@@ -297,7 +297,7 @@ class MIEN_PT_render(MienPanel, bpy.types.Panel):
 
 def _numbers_beside(layout, title: str):
     """Room for numbers beside a title."""
-    split = layout.split(factor=0.42, align=True)
+    split = layout.split(factor=0.46, align=True)
     split.label(text=title)
     return split.row(align=True)
 
