@@ -17,6 +17,9 @@ LIBRARY_VARIABLE = "MIEN_PYTHON_DLL"  # for the runner's process
 PACKAGES = "packages"  # in the runner's folder; made by tools/vendoring.py
 PACKAGES_INDEX = "packages.json"
 
+# Of Windows' CreateProcess; Python names them on Windows alone.
+CREATE_NO_WINDOW, BELOW_NORMAL_PRIORITY_CLASS = 0x08000000, 0x00004000
+
 
 class RunnerError(RuntimeError):
     """The runner cannot be started. The message says what to do."""
@@ -91,7 +94,7 @@ def _windows_flags() -> int:
     """No console window for the child process, and Blender before it where both want to work."""
     if sys.platform != "win32":
         return 0
-    return subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
+    return CREATE_NO_WINDOW | BELOW_NORMAL_PRIORITY_CLASS
 
 
 def find_runner(preferred_python: str = "") -> Runner:
