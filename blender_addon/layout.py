@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Blender's layouts lack: sentences that wrap."""
+"""What Blender's layouts lack: sentences that wrap, and settings in one call."""
 
 from __future__ import annotations
 
@@ -27,3 +27,11 @@ def tell(layout: bpy.types.UILayout, context: bpy.types.Context, text: str, icon
     for line in textwrap.wrap(text, letters):
         column.label(text=line, icon=icon)
         icon = "BLANK1" if icon != "NONE" else icon
+
+
+def settings_column(layout: bpy.types.UILayout) -> bpy.types.UILayout:
+    """A column for properties that are no animation: names on the left, no dots for keys."""
+    column = layout.column()
+    column.use_property_split = True
+    column.use_property_decorate = False
+    return column

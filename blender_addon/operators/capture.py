@@ -12,6 +12,7 @@ from bpy_extras.io_utils import ImportHelper
 from ..captures import Request
 from ..footage import MOVIE_SUFFIXES, PICTURE_SUFFIXES
 from ..job import Finished
+from ..layout import settings_column
 from ..preferences import find_runner
 from ..properties import DEVICES, KEEP_ONLY, QUALITIES, ROTATIONS, TARGETS, choices
 from ..runner import RunnerError
@@ -67,9 +68,7 @@ class MIEN_OT_capture(CaptureOptions, bpy.types.Operator, ImportHelper):
         return ImportHelper.invoke(self, context, event)
 
     def draw(self, context):
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
+        layout = settings_column(self.layout)
         layout.prop(self, "quality", expand=True)
         layout.prop(self, "rotation")
         layout.prop(self, "target")

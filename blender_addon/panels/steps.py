@@ -8,7 +8,7 @@ import bpy
 from .. import thumbnails
 from ..heads import head_of
 from ..job import CANCELLING, STARTING
-from ..layout import tell, width_of
+from ..layout import settings_column, tell, width_of
 from ..operators.apply import MIEN_OT_apply_take, meshes_for
 from ..operators.capture import MIEN_OT_cancel, MIEN_OT_capture, MIEN_OT_withdraw
 from ..operators.follow import captures
@@ -60,9 +60,7 @@ class MIEN_PT_footage(MienPanel, bpy.types.Panel):
             tell(layout, context, "A video, a picture, or a folder of pictures.", "INFO")
             return
         self._draw_what_was_seen(context, asked)
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
+        column = settings_column(layout)
         column.prop(asked, "rotation")
         if absolute(asked.footage).is_dir():
             column.prop(asked, "picture_rate")
@@ -106,9 +104,7 @@ class MIEN_PT_capture(MienPanel, bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         asked = choices(context)
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
+        column = settings_column(layout)
         column.row().prop(asked, "quality", expand=True)
         column.prop(asked, "device")
         row = column.row(heading="Lens")
@@ -206,9 +202,7 @@ class MIEN_PT_apply(MienPanel, bpy.types.Panel):
         layout = self.layout
         asked = choices(context)
         layout.column(align=True).prop(asked, "target", expand=True)
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
+        column = settings_column(layout)
         if asked.target == "CHARACTER":
             armature = _armature_of(context.object)
             if armature is not None:
@@ -240,9 +234,7 @@ class MIEN_PT_refine(MienPanel, bpy.types.Panel):
         if not regions:
             tell(layout, context, "Select a head that performs a take.", "INFO")
             return
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
+        column = settings_column(layout)
         column.prop(head.mien, "start_frame")
         grid = layout.column(align=True)
         numbers = _numbers_beside(grid, "Region")
@@ -256,9 +248,7 @@ class MIEN_PT_refine(MienPanel, bpy.types.Panel):
 
     def _draw_solve(self, take):
         box = self.layout.box()
-        column = box.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
+        column = settings_column(box)
         column.prop(take, "smoothing", slider=True)
         row = column.row(heading="Neutral Frame")
         row.prop(take, "has_neutral", text="")
