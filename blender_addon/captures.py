@@ -59,14 +59,19 @@ class Captures:
     def is_idle(self) -> bool:
         return self._request is None and not self._waiting
 
+    @property
+    def outputs(self) -> set[Path]:
+        """The files that are being written, or will be."""
+        requests = (self._request, *self._waiting)
+        return {request.output for request in requests if request is not None}
+
     def ask(self, request: Request) -> None:
         """Put a request at the end of the line.
 
         Raises:
             ValueError: a request that writes the same file is not done yet.
         """
-        outputs = {other.output for other in (self._request, *self._waiting) if other is not None}
-        if request.output in outputs:
+        if request.output in self.outputs:
             raise ValueError(f"{request.output.name} is being written already.")
         self._waiting.append(request)
 

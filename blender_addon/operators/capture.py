@@ -30,7 +30,7 @@ class CaptureOptions(ApplyOptions):
 
     take_path: bpy.props.StringProperty(
         name="Take",
-        description="Where the take is written. Empty: beside the footage",
+        description="Where the take is written. Empty: beside the footage, under a new name",
         subtype="FILE_PATH",
         options={"SKIP_SAVE"},
     )
@@ -59,8 +59,12 @@ class MIEN_OT_capture(CaptureOptions, bpy.types.Operator, ImportHelper):
     as_in_panel: bpy.props.BoolProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     def invoke(self, context, event):
-        if self.as_in_panel and choices(context).footage:
-            return self.execute(context)
+        if self.as_in_panel:
+            if choices(context).footage:
+                return self.execute(context)
+            # The file is picked in a browser, which begins with what the panel says of the rest.
+            self._fill_in(choices(context))
+            self.as_in_panel = False
         if self.filepath:  # dropped on the view
             return context.window_manager.invoke_props_dialog(
                 self, title=f"Capture {Path(self.filepath).name}", confirm_text="Capture"
@@ -99,7 +103,10 @@ class MIEN_OT_capture(CaptureOptions, bpy.types.Operator, ImportHelper):
         except (RunnerError, ApplyError) as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        take = absolute(self.take_path) if self.take_path else take_beside(footage)
+        if self.take_path:
+            take = absolute(self.take_path)
+        else:
+            take = take_beside(footage, captures.outputs)
         arguments = ("capture", str(footage), "-o", str(take), *self._arguments(asked))
         performers = tuple(mesh.name for mesh in meshes)
         outcome = _Outcome(context.scene.name, self.target, performers, self.settings())

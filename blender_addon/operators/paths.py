@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import bpy
@@ -15,10 +16,19 @@ def absolute(path: str) -> Path:
     return Path(bpy.path.abspath(path)).absolute()
 
 
-def take_beside(footage: Path) -> Path:
-    """Where the take of some footage goes: the same folder, the same name."""
+def take_beside(footage: Path, promised: Collection[Path] = ()) -> Path:
+    """Where a new take of some footage goes: the same folder and name, numbered from the second on.
+
+    Args:
+        promised: files that are not there yet, but will be.
+    """
     name = footage.name if footage.is_dir() else footage.stem
-    return footage.parent / f"{name}{TAKE_SUFFIX}"
+    take = footage.parent / f"{name}{TAKE_SUFFIX}"
+    number = 2
+    while take.exists() or take in promised:
+        take = footage.parent / f"{name} {number}{TAKE_SUFFIX}"
+        number += 1
+    return take
 
 
 def take_name(path: Path) -> str:

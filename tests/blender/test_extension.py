@@ -421,6 +421,21 @@ def test_the_camera_and_what_is_behind_can_be_switched(in_blender):
     """)
 
 
+def test_a_second_take_of_the_same_footage_leaves_the_first_alone(in_blender, tmp_path):
+    in_blender("""
+        bpy.ops.mien.capture(filepath=str(folder / "clip.mp4"), target="NONE")
+        first = (folder / "clip.mien.npz").read_bytes()
+        (folder / "clip.mien.npz").write_bytes(first + b" ")
+        bpy.ops.mien.capture(filepath=str(folder / "clip.mp4"), target="NONE")
+        assert (folder / "clip.mien.npz").read_bytes() == first + b" "
+        names = [item.name for item in bpy.context.scene.mien.takes]
+        assert names == ["clip", "clip 2"], names
+        promised = {folder / "clip 3.mien.npz"}
+        take = part("operators.paths").take_beside(folder / "clip.mp4", promised)
+        assert take == folder / "clip 4.mien.npz"
+    """)
+
+
 def test_a_failed_capture_reports_and_changes_nothing(in_blender, tmp_path):
     in_blender("""
         words = error_of(bpy.ops.mien.capture, filepath=str(folder / "faceless.mp4"))

@@ -101,7 +101,6 @@ answer = [value(frame) for frame in range(1, 121)]
 """)
     assert max(values) - min(values) > 0.2  # the man talks
     assert window.run("parts()[1].spaces.active.region_3d.view_perspective") == "CAMERA"
-    # Out of the documentation's picture.
     window.run("bpy.context.scene.frame_set(60)")
     pictures(window, "captured")
 
