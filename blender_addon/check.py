@@ -6,12 +6,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from .job import Failed, Finished, Job
+from .job import POLL_SECONDS, Failed, Finished, Job
 from .runner import Runner, RunnerError
 
 # It takes some 5 s; packages on a cold disk, or a graphics card's first use, far more.
 TIMEOUT_SECONDS = 180.0
-POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from typing import Callable, Sequence
 
 from .runner import Runner
 
+# How often its messages are best collected: smooth for the eye, nothing for the processor.
+POLL_SECONDS = 0.1
 # How long the runner may take to end by itself after Cancel before it is killed.
 GRACE_SECONDS = 5.0
 # Lines of the runner's own words kept for the error report.

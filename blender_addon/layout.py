@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Blender's layouts lack: sentences that wrap, and settings in one call."""
+"""What Blender's layouts lack: sentences that wrap, settings in one call, and being drawn anew."""
 
 from __future__ import annotations
 
@@ -35,3 +35,13 @@ def settings_column(layout: bpy.types.UILayout) -> bpy.types.UILayout:
     column.use_property_split = True
     column.use_property_decorate = False
     return column
+
+
+def redraw(area_type: str, region_type: str = "WINDOW") -> None:
+    """Have the regions of a type drawn anew, in the areas of a type of all windows."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == area_type:
+                for region in area.regions:
+                    if region.type == region_type:
+                        region.tag_redraw()

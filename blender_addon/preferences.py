@@ -6,8 +6,9 @@ from __future__ import annotations
 import bpy
 
 from . import runner
-from .check import POLL_SECONDS, Check, Found
-from .layout import tell
+from .check import Check, Found
+from .job import POLL_SECONDS
+from .layout import redraw, tell
 
 BUNDLED, OTHER = "BUNDLED", "OTHER"
 
@@ -111,7 +112,7 @@ class MIEN_OT_test_runner(bpy.types.Operator):
             _check = Check(find_runner(context))
             if not bpy.app.background:
                 bpy.app.timers.register(_look, first_interval=POLL_SECONDS)
-                _redraw()
+                redraw("PREFERENCES")
                 return {"FINISHED"}
             _answer = _check.wait()
         except runner.RunnerError as error:
@@ -137,15 +138,8 @@ def _look() -> float | None:
     if _answer is None:
         return POLL_SECONDS
     _check = None
-    _redraw()
+    redraw("PREFERENCES")
     return None
-
-
-def _redraw() -> None:
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "PREFERENCES":
-                area.tag_redraw()
 
 
 def _details(found: Found) -> list[str]:

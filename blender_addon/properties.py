@@ -78,7 +78,6 @@ class MienTake(bpy.types.PropertyGroup):
     frames: bpy.props.IntProperty(name="Frames")
     found: bpy.props.IntProperty(name="Frames With a Face")
     rate: bpy.props.FloatProperty(name="Frame Rate")
-    first_frame: bpy.props.IntProperty(name="First Frame of the Footage")
     confidence: bpy.props.StringProperty(
         name="Confidence", description="Along the take, from 0 (no face) to 9, one digit a part"
     )

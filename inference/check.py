@@ -22,6 +22,7 @@ from inference.drawn import draw_head
 from inference.errors import FootageError, InstallationError
 from inference.face import look
 from inference.footage import open_footage
+from inference.head import FACING_THE_LENS
 from inference.network import Network, present_devices
 from inference.packages import versions
 from inference.solve import Camera, solve_clip
@@ -34,7 +35,6 @@ RATE = Fraction(30)
 CODEC = "mpeg4"
 """One that every build of FFmpeg can write."""
 
-FACING_THE_LENS = np.diag([1.0, -1.0, -1.0])
 POSITION = np.array([0.0, 0.01, 0.7])  # m, camera space
 FOCAL = 1.9  # over the picture's longer side: the head fills half of it
 MOST_YAW = 12.0  # degrees

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from inference.benchmark import measure, peak_memory
-from inference.capture import capture_to_take, capture_to_track, solve_again
+from inference.capture import Captured, capture_to_take, capture_to_track, solve_again
 from inference.check import check, in_a_line
 from inference.convert import csv_to_take, take_to_csv
 from inference.errors import UsageError
@@ -29,13 +30,7 @@ def run_capture(options: argparse.Namespace, events: Events) -> None:
     captured = capture_to_take(
         network, footage, options.output, events, options.face, settings_of(options)
     )
-    found = captured.performance.found
-    events.result(
-        f"{options.output}: a face in {found.sum()} of {len(found)} frames",
-        take=str(options.output),
-        frames=len(found),
-        found=int(found.sum()),
-    )
+    tell_found(events, captured, "take", options.output)
 
 
 def run_preview(options: argparse.Namespace, events: Events) -> None:
@@ -79,6 +74,14 @@ def run_solve(options: argparse.Namespace, events: Events) -> None:
     events.result(f"{options.output}: {frames} frames", take=str(options.output), frames=frames)
 
 
+def tell_found(events: Events, captured: Captured, what: str, output: Path) -> None:
+    """The result of what has followed a face: what was written, and in how many frames one was."""
+    found = captured.performance.found
+    count = int(found.sum())
+    summary = f"{output}: a face in {count} of {len(found)} frames"
+    events.result(summary, **{what: str(output), "frames": len(found), "found": count})
+
+
 def footage_of(options: argparse.Namespace) -> Footage:
     """The footage that a command line names.
 
@@ -116,13 +119,7 @@ def run_track(options: argparse.Namespace, events: Events) -> None:
     footage = footage_of(options)
     network = Network(device=options.device)
     captured = capture_to_track(network, footage, options.output, events)
-    found = captured.performance.found
-    events.result(
-        f"{options.output}: a face in {found.sum()} of {len(found)} frames",
-        track=str(options.output),
-        frames=len(found),
-        found=int(found.sum()),
-    )
+    tell_found(events, captured, "track", options.output)
 
 
 def run_inspect(options: argparse.Namespace, events: Events) -> None:

@@ -10,19 +10,16 @@ import bpy
 from ..heads import chosen_meshes, head_of
 from ..properties import TARGETS, MienScene, choices
 from ..scene.apply import (
-    Applied,
     ApplyError,
     ApplySettings,
     apply_to_character,
     apply_to_head,
     apply_to_new_head,
     is_mien_head,
+    listed,
 )
 from ..take import Take, TakeError, read_take
 from .paths import absolute, take_name
-
-# Missing shapes named in a report; the rest is counted.
-NAMED_MISSING = 4
 
 
 class ApplyOptions:
@@ -83,10 +80,7 @@ class MIEN_OT_apply_take(ApplyOptions, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if choices(context).take is None:
-            cls.poll_message_set("Capture or add a take first.")
-            return False
-        return True
+        return has_take(cls, context)
 
     def invoke(self, context, event):
         asked = choices(context)
@@ -104,6 +98,14 @@ class MIEN_OT_apply_take(ApplyOptions, bpy.types.Operator):
             return {"CANCELLED"}
         done = apply_to(self, context, self.target, meshes, path, take, self.settings())
         return {"FINISHED"} if done else {"CANCELLED"}
+
+
+def has_take(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """For a poll: whether a take is chosen, with the reason if not."""
+    if choices(context).take is None:
+        operator.poll_message_set("Capture or add a take first.")
+        return False
+    return True
 
 
 def meshes_for(context: bpy.types.Context, target: str) -> list[bpy.types.Object]:
@@ -152,8 +154,10 @@ def apply_to(
         return False
     if settings.use_camera and applied.camera is not None:
         look_through_camera(context)
-    for warning in (*applied.warnings, *_about_missing(applied)):
+    for warning in applied.warnings:
         operator.report({"WARNING"}, warning)
+    if applied.missing:
+        operator.report({"WARNING"}, f"No shape key for {listed(applied.missing)}.")
     operator.report({"INFO"}, f"{name}: {len(applied.performance.frame)} frames applied.")
     return True
 
@@ -165,14 +169,6 @@ def look_through_camera(context: bpy.types.Context, wanted: bool = True) -> None
     if views:
         view = views[0].spaces.active.region_3d
         view.view_perspective = "CAMERA" if wanted else "PERSP"
-
-
-def _about_missing(applied: Applied) -> list[str]:
-    if not applied.missing:
-        return []
-    named = ", ".join(applied.missing[:NAMED_MISSING])
-    more = len(applied.missing) - NAMED_MISSING
-    return [f"No shape key for {named}{f' and {more} more' if more > 0 else ''}."]
 
 
 register, unregister = bpy.utils.register_classes_factory((MIEN_OT_apply_take,))

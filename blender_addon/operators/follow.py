@@ -14,10 +14,8 @@ from typing import Callable
 import bpy
 
 from ..captures import Captures, Request, is_last
-from ..job import Cancelled, Failed, Finished, Notice
-
-# How often messages are collected: smooth for the eye, nothing for the processor.
-POLL_SECONDS = 0.1
+from ..job import POLL_SECONDS, Cancelled, Failed, Finished, Notice
+from ..layout import redraw
 
 REPORT_NAME = "Mien error report"
 
@@ -64,7 +62,7 @@ class MIEN_OT_follow(bpy.types.Operator):
         for request, message in captures.poll():
             if conclude(self, context, request, message):
                 bpy.ops.ed.undo_push(message=request.purpose.undo)
-        redraw_panels(context)
+        redraw_panels()
         if captures.is_idle:
             remove_timer(context)
             return {"FINISHED"}
@@ -132,14 +130,9 @@ def _keep_report(failure: Failed) -> None:
     text.write(f"{failure.message}\n\n{failure.report}\n")
 
 
-def redraw_panels(context: bpy.types.Context) -> None:
+def redraw_panels() -> None:
     """Have every sidebar of a 3D view drawn anew."""
-    for window in context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                for region in area.regions:
-                    if region.type == "UI":
-                        region.tag_redraw()
+    redraw("VIEW_3D", "UI")
 
 
 _register_classes, _unregister_classes = bpy.utils.register_classes_factory((MIEN_OT_follow,))

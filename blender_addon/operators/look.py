@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 
 from .. import thumbnails
-from ..job import Failed, Finished, Job
+from ..job import POLL_SECONDS, Failed, Finished, Job
 from ..preferences import find_runner
 from ..properties import MienScene, choices
 from ..runner import RunnerError
-from .follow import POLL_SECONDS, redraw_panels
+from .follow import redraw_panels
 from .paths import absolute
 
 # A path that is being typed, or a turn that is clicked through, should settle first.
@@ -59,8 +60,8 @@ class MIEN_OT_look(bpy.types.Operator):
     def execute(self, context):
         _start(context.scene)
         if bpy.app.background:
-            while _look.job is not None:
-                _collect()
+            while _collect() is not None:
+                time.sleep(POLL_SECONDS)
         if complaint(context.scene):
             self.report({"ERROR"}, complaint(context.scene))
             return {"CANCELLED"}
@@ -156,7 +157,7 @@ def _collect() -> float | None:
     over = _look.job.is_over
     if over:
         _look.job = None
-    redraw_panels(bpy.context)
+    redraw_panels()
     return None if over else POLL_SECONDS
 
 

@@ -17,7 +17,6 @@ from ..runner import RunnerError
 from ..scene import timing
 from ..scene.apply import (
     START_PROPERTY,
-    TAKE_PROPERTY,
     ApplyError,
     ApplySettings,
     apply_to_character,
@@ -26,9 +25,10 @@ from ..scene.apply import (
 )
 from ..scene.refine import bake
 from ..take import TakeError, read_take
+from .apply import has_take
 from .follow import Purpose, start
 from .paths import absolute, take_name
-from .takes import has_take, list_take
+from .takes import list_take, start_of
 
 
 class MIEN_OT_solve_again(bpy.types.Operator):
@@ -126,13 +126,9 @@ def footage_frame(context: bpy.types.Context, item: MienTake) -> int:
     Raises:
         TakeError: the take cannot be read.
     """
-    path = absolute(item.path)
-    take = read_take(path)
-    head = head_of(context.object)
-    first = timing.FIRST_FRAME
-    if head is not None and head.get(TAKE_PROPERTY) == str(path):
-        first = head[START_PROPERTY]
-    seconds = (context.scene.frame_current - first) / float(timing.scene_rate(context.scene))
+    take = read_take(absolute(item.path))
+    frames = context.scene.frame_current - start_of(context, item)
+    seconds = frames / float(timing.scene_rate(context.scene))
     return int(take.frame[np.argmin(np.abs(take.time - take.time[0] - seconds))])
 
 

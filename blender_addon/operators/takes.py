@@ -9,10 +9,11 @@ import bpy
 import numpy as np
 from bpy_extras.io_utils import ImportHelper
 
+from ..heads import head_of
 from ..properties import MienTake, choices
-from ..scene.apply import ApplyError
+from ..scene.apply import START_PROPERTY, TAKE_PROPERTY, ApplyError
 from ..take import Take, TakeError, read_take
-from .apply import ApplyOptions, apply_to, meshes_for
+from .apply import ApplyOptions, apply_to, has_take, meshes_for
 from .paths import absolute, take_name
 
 # Parts into which a take's confidence is summed up; more than fit a sidebar side by side.
@@ -107,12 +108,13 @@ class MIEN_OT_go_to_part(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def has_take(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
-    """For a poll: whether a take is chosen, with the reason if not."""
-    if choices(context).take is None:
-        operator.poll_message_set("Capture or add a take first.")
-        return False
-    return True
+def start_of(context: bpy.types.Context, item: MienTake) -> int:
+    """The scene frame on which a take begins: as the chosen head performs it, else as the panel
+    says."""
+    head = head_of(context.object)
+    if head is not None and head.get(TAKE_PROPERTY) == str(absolute(item.path)):
+        return head[START_PROPERTY]
+    return choices(context).start_frame
 
 
 def list_take(scene: bpy.types.Scene, path: Path, take: Take) -> MienTake:
@@ -123,7 +125,6 @@ def list_take(scene: bpy.types.Scene, path: Path, take: Take) -> MienTake:
     item.name, item.path = take_name(path), str(path)
     item.frames, item.found = len(take.time), int(take.found.sum())
     item.rate = float(take.header.source.frame_rate)
-    item.first_frame = int(take.frame[0])
     item.confidence = summed_up(take.confidence, take.found)
     item.warnings = "\n".join(take.header.warnings)
     settings = take.header.settings

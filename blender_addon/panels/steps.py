@@ -26,11 +26,13 @@ from ..operators.takes import (
     MIEN_OT_go_to_part,
     MIEN_OT_import_take,
     MIEN_OT_remove_take,
+    start_of,
 )
 from ..properties import choices, gain_property, offset_property
 from ..scene import camera
-from ..scene.apply import START_PROPERTY, TAKE_PROPERTY, ApplyError
+from ..scene.apply import ApplyError
 from ..scene.refine import regions_of
+from ..scene.timing import scene_rate
 from .tab import MienPanel
 
 STAGES = {
@@ -177,8 +179,8 @@ class MIEN_PT_take(MienPanel, bpy.types.Panel):
         parts = max(FEWEST_PARTS, int((width_of(context) - BESIDE_STRIP) / PART_WIDTH))
         levels = [int(level) for level in take.confidence]
         parts = min(parts, len(levels))
-        start = _start_of(context, take)
-        rate = context.scene.render.fps / context.scene.render.fps_base
+        start = start_of(context, take)
+        rate = float(scene_rate(context.scene))
         row = self.layout.grid_flow(
             row_major=True, columns=parts, even_columns=True, even_rows=True, align=True
         )
@@ -323,14 +325,6 @@ def _armature_of(chosen: bpy.types.Object | None) -> bpy.types.Object | None:
     if chosen is None or chosen.type == "ARMATURE":
         return chosen
     return chosen.find_armature()
-
-
-def _start_of(context, take) -> int:
-    """The scene's frame on which a take begins: as it was applied, else as the panel says."""
-    head = head_of(context.object)
-    if head is not None and head.get(TAKE_PROPERTY) == take.path:
-        return head[START_PROPERTY]
-    return choices(context).start_frame
 
 
 register, unregister = bpy.utils.register_classes_factory(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -165,7 +165,7 @@ def apply_to_character(
     for mesh, matches in meshes:
         driven = _driven(mesh, matches)
         if driven:
-            warnings += (f"{mesh.name} drives {_listed(driven)} itself: left alone.",)
+            warnings += (f"{mesh.name} drives {listed(driven)} itself: left alone.",)
     to_object_mode(context)
     performance = _time(context.scene, take, settings)
     collection = _home_of(context.scene, parts[0])
@@ -268,13 +268,13 @@ def _matched_meshes(
             meshes.append((mesh, matches))
     if not meshes:
         raise ApplyError(
-            f"No shape key of {_listed([mesh.name for mesh in chosen])} is named like one of the "
+            f"No shape key of {listed([mesh.name for mesh in chosen])} is named like one of the "
             "52 shapes (eyeBlinkLeft, Jaw_Open, …)."
         )
     free = [(mesh, m) for mesh, m in meshes if len(_driven(mesh, m)) < sum(map(len, m.values()))]
     if not free:
         raise ApplyError(
-            f"The shape keys of {_listed([mesh.name for mesh, _ in meshes])} follow drivers of the "
+            f"The shape keys of {listed([mesh.name for mesh, _ in meshes])} follow drivers of the "
             "character's own rig, and cannot be animated themselves."
         )
     # The one with the most shapes is the face.
@@ -413,7 +413,7 @@ def _asides(datablocks: Iterable[bpy.types.ID]) -> tuple[str, ...]:
     )
 
 
-def _listed(names: list[str], most: int = 4) -> str:
-    """Some names in a sentence."""
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """Some names in a sentence, the rest counted."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
