@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m models render | train | curves | ablate | export | evaluate | head-sheet`: one command line over the sub-packages.
+"""`python -m models render | train | curves | ablate | export | restore | evaluate | head-sheet`: one command line over the sub-packages.
 
 Each verb's module is imported only when that verb is asked for, so that rendering does not wait
 for torch and evaluating an ONNX file does not need it. A verb's module offers
@@ -17,6 +17,7 @@ VERBS = {
     "curves": ("models.training.curves", "draw the logs of trainings"),
     "ablate": ("models.training.ablation", "measure what each kind of training pictures is worth"),
     "export": ("models.reconstruction.command", "write the network as ONNX"),
+    "restore": ("models.reconstruction.restoring", "make a checkpoint of exported files again"),
     "evaluate": ("models.evaluation.command", "measure the network"),
     "head-sheet": ("models.head_sheet", "draw people and expressions of the head model"),
 }

@@ -4,6 +4,7 @@
 import json
 import os
 import warnings
+from dataclasses import asdict
 
 import onnx
 import torch
@@ -59,6 +60,7 @@ def export_network(network, path, pixels_path=None, training=None):
         "version": VERSION,
         "trained": training is not None,
         "points": network.config.points,
+        "network": asdict(network.config),
         "crop_size": CROP_SIZE,
         "crop_margin": CROP_MARGIN,
         "segmentation_classes": list(SEGMENTATION_CLASSES),

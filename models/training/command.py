@@ -31,6 +31,10 @@ def add_arguments(parser):
     parser.add_argument("--resume", action="store_true", help="continue the run in RUN, if any")
     parser.add_argument("--init", metavar="CHECKPOINT", help="begin with these weights")
     parser.add_argument(
+        "--only", action="append", metavar="PART",
+        help="the part of the network that learns, the others stay as they are; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
         "--batch", type=int, help="pictures a step, of all processes together (default 64)"
     )
     parser.add_argument("--learning-rate", type=float, help="peak (default 2e-3)")
@@ -163,6 +167,7 @@ def config_from(arguments, content, head):
     asked = {
         "minutes": arguments.minutes, "batch": arguments.batch, "seed": arguments.seed,
         "learning_rate": arguments.learning_rate,
+        "only": arguments.only and tuple(arguments.only),
     }  # fmt: skip
     return replace(config, **{k: v for k, v in asked.items() if v is not None})
 

@@ -28,6 +28,8 @@ class TrainingConfig:
     minutes: budget of training time; the learning rate follows the share of it that is spent.
     pictures: budget of pictures that are seen, instead of the minutes; 0: none. occluders, camera:
     whether things are painted in front of the faces, and whether pictures are spoilt as cameras do.
+    only: the parts of the network that learn (names of ReconstructionNetwork's modules); the others
+    stay as they are, their normalisation too; empty: all learn.
     average: per-step decay of the moving average of the weights, which is what gets exported.
     clip: largest norm of a step's gradient.
     """
@@ -36,6 +38,7 @@ class TrainingConfig:
     pictures: int = 0
     occluders: bool = True
     camera: bool = True
+    only: tuple[str, ...] = ()
     batch: int = 64
     learning_rate: float = 2e-3
     last_learning_rate: float = 1e-5
@@ -53,4 +56,5 @@ class TrainingConfig:
         values = dict(values)
         values["network"] = NetworkConfig.from_dict(values["network"])
         values["losses"] = LossWeights(**values["losses"])
+        values["only"] = tuple(values["only"])
         return cls(**values)

@@ -68,6 +68,7 @@ class Trainer:
         self.clock = clock
         self.network = ReconstructionNetwork(config.network)
         self.network.to(self.device, memory_format=torch.channels_last)
+        freeze(self.network, config.only)
         self.loss = ReconstructionLoss(
             config.losses,
             *(torch.tensor(basis[:, head.point_vertices]) for basis in (head.identity_basis, head.shapes)),
@@ -82,6 +83,7 @@ class Trainer:
         self.progress = Progress()
         self.has_learnt = False
         self.unusable = 0
+        self.learn()
 
     @property
     def share(self):
@@ -97,7 +99,7 @@ class Trainer:
         every period_seconds of training and at the end; what it takes is not training time. Only
         the first process reports and writes.
         """
-        self.network.train()
+        self.learn()
         self.loss.train()
         period, saved = Period(), self.progress.seconds
         while self.share < 1:
@@ -106,12 +108,17 @@ class Trainer:
             if last or period.seconds >= period_seconds:
                 if self.processes.first:
                     on_period(self, period, last)
-                self.network.train()
+                self.learn()
                 period = Period()
             if last or self.progress.seconds - saved >= CHECKPOINT_SECONDS:
                 if self.processes.first:
                     self.save(folder)
                 saved = self.progress.seconds
+
+    def learn(self):
+        """Bring the parts that learn into training mode, the others into evaluation mode."""
+        for name, part in self.network.named_children():
+            part.train(not self.config.only or name in self.config.only)
 
     def timed_step(self, batches, period):
         """One step; adds its time and losses to the progress and the period."""
@@ -151,7 +158,8 @@ class Trainer:
             answer, segmentation = self.network(batch["image"])
         total, parts = self.loss(answer, segmentation, batch, self.share)
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        if total.requires_grad:  # no face, and nothing that answers without one learns
+            total.backward()
         return parts | {"total": total.detach()}
 
     def running_figures(self):
@@ -189,10 +197,16 @@ class Trainer:
             self.network.point_head.start_from(batch["points"][faces].mean(dim=0))
 
     def start_from_weights(self, path):
-        """Take the averaged weights of another run's checkpoint, but begin a fresh run."""
+        """Take the averaged weights of another run's checkpoint, but begin a fresh run.
+
+        Parts that the checkpoint does not have at all stay new. Raises ValueError where one differs.
+        """
         content = load_checkpoint(path)
+        weights = content.get("average", content["network"])
+        held = {name.partition(".")[0] for name in weights}
+        new = {k: v for k, v in self.network.state_dict().items() if k.partition(".")[0] not in held}
         try:
-            self.network.load_state_dict(content.get("average", content["network"]))
+            self.network.load_state_dict(weights | new)
         except RuntimeError as error:
             raise ValueError(f"{path} is of another network: {error}") from error
         self.average = MovingAverage(self.network, self.config.average)
@@ -219,10 +233,21 @@ class Trainer:
         self.progress = Progress(**content["progress"])
 
 
+def freeze(network, only):
+    """Let nothing but the parts named in `only` learn, if any are; ValueError for unknown names."""
+    parts = dict(network.named_children())
+    unknown = set(only) - parts.keys()
+    if unknown:
+        raise ValueError(f"the network has no part {sorted(unknown)[0]}, but {', '.join(parts)}")
+    for name, part in parts.items():
+        part.requires_grad_(not only or name in only)
+
+
 def parameter_groups(network, weight_decay):
     """Weights decay; biases and normalisation do not."""
-    decaying = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
+    learning = [p for p in network.parameters() if p.requires_grad]
+    decaying = [p for p in learning if p.ndim > 1]
+    others = [p for p in learning if p.ndim <= 1]
     return [
         {"params": decaying, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},

@@ -16,6 +16,7 @@ from models.reconstruction.config import NetworkConfig
 from models.reconstruction.eight_bit import write_eight_bit
 from models.reconstruction.export import FACE_OUTPUTS, METADATA_KEY
 from models.reconstruction.network import ReconstructionNetwork
+from models.reconstruction.unfolding import network_of
 from models.synthesis.pool import (
     IMAGE_SIDE,
     SEGMENTATION_SIDE,
@@ -70,6 +71,22 @@ def test_onnxruntime_agrees_with_torch(network, files, count):
     (segmentation,) = session.run(["segmentation"], {"image": image})
     assert segmentation.shape == (count, 8, 32, 32)
     assert np.abs(segmentation - logits.softmax(1).numpy()).max() <= TOLERANCE
+
+
+def test_restored_files_answer_as_the_network_did_and_are_normalised(network, files):
+    image = pictures(40)
+    restored, fresh = network_of(files, image)
+    assert fresh == set() and restored.config == network.config
+    with torch.no_grad():
+        expected, answered = (net(torch.from_numpy(image)) for net in (network, restored))
+        for one, other in zip((*expected[0], expected[1]), (*answered[0], answered[1])):
+            assert (one - other).abs().max() <= TOLERANCE
+        features = restored.backbone(torch.from_numpy(image))
+        normalised_by_themselves = restored.backbone.train()(torch.from_numpy(image))
+    for one, other in zip(features, normalised_by_themselves):
+        assert (one - other).abs().max() <= TOLERANCE
+    _, fresh = network_of(files[:1], image[:4])
+    assert fresh == {"segmentation_head"}
 
 
 def test_outputs_are_what_the_contract_says(files):

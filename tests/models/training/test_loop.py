@@ -76,6 +76,43 @@ def test_a_broken_batch_is_passed_over_and_many_end_the_run(pool, head_model, mo
         trainer.step(broken)
 
 
+def test_nothing_but_the_named_parts_learns(pool, head_model):
+    chunk = open_chunk(chunk_path(pool, 1))
+    arrays = clean_batch(Drawn.of([(chunk, index) for index in range(8)]))
+    trainer = Trainer(config(head_model, 1.0, only=("second_look",)), head_model)
+    trainer.has_learnt = True  # else the points would begin at their mean
+    before = {k: v.clone() for k, v in trainer.network.state_dict().items()}
+    trainer.step({name: torch.from_numpy(array) for name, array in arrays.items()})
+    after = trainer.network.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert "second_look.eye.output.weight" in changed
+    assert {name for name in changed if not name.startswith("second_look.")} == set()
+    with pytest.raises(ValueError, match="no part ears, but backbone, pyramid"):
+        Trainer(config(head_model, 1.0, only=("ears",)), head_model)
+
+
+def test_a_part_that_the_first_weights_lack_begins_anew(head_model, tmp_path):
+    plain = config(head_model, 1.0)
+    plain = replace(plain, network=replace(plain.network, second_look=False))
+    Trainer(plain, head_model).save(tmp_path)
+    taught = Trainer(config(head_model, 1.0, seed=2), head_model)
+    new = taught.network.second_look.eye.hidden.weight.clone()
+    taught.start_from_weights(tmp_path / CHECKPOINT)
+    former = load_checkpoint(tmp_path / CHECKPOINT)["network"]
+    state = taught.network.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in former.items())
+    assert torch.equal(new, taught.network.second_look.eye.hidden.weight)
+    with pytest.raises(ValueError, match="another network"):
+        Trainer(plain, head_model).start_from_weights(saved(taught, tmp_path / "taught"))
+
+
+def saved(trainer, folder):
+    """The path of a trainer's checkpoint."""
+    folder.mkdir()
+    trainer.save(folder)
+    return folder / CHECKPOINT
+
+
 def run(head, pool, folder, minutes, resumed_from=None):
     """Train with one clock tick pattern; returns the trainer."""
     trainer = Trainer(config(head, minutes), head, clock=Clock())

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m models restore`: exported files as a checkpoint again, for `train --init`."""
+
+import os
+
+
+def add_arguments(parser):
+    parser.add_argument("files", nargs="+", metavar="FILE", help="ONNX files of `models export`")
+    parser.add_argument("-o", "--output", required=True, help="the checkpoint to write")
+    parser.add_argument(
+        "--pool", action="append", required=True, metavar="POOL",
+        help="pool of training pictures, for the statistics of normalisation",
+    )  # fmt: skip
+
+
+def run(arguments):
+    from .checkpoint import save_checkpoint
+    from .eight_bit import calibration_pictures
+    from .unfolding import network_of
+
+    folder = os.path.dirname(os.path.abspath(arguments.output))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"there is no folder {folder} to write {arguments.output} into")
+    network, fresh = network_of(arguments.files, calibration_pictures(arguments.pool))
+    save_checkpoint(arguments.output, network)
+    print(f"wrote {arguments.output}" + (f"; untrained: {', '.join(sorted(fresh))}" if fresh else ""))
