@@ -26,7 +26,7 @@ class NetworkConfig:
     points: number of dense points, the 68 iBUG points first.
     second_look: whether eyes and mouth are seen again. eye_points, eye_partners, mouth_points: the
     points that the second look moves: around the left eye, their mirror images around the right eye
-    in the same order, around the mouth.
+    in the same order, around the mouth. refinement: whether all is weighed once more at the end.
     """
 
     widths: tuple[int, int, int, int] = (32, 64, 128, 192)
@@ -37,6 +37,7 @@ class NetworkConfig:
     identity_hidden: int = 192
     expression_hidden: int = 256
     second_look: bool = True
+    refinement: bool = True
     eye_points: tuple[int, ...] = tuple(range(42, 48))
     eye_partners: tuple[int, ...] = (39, 38, 37, 36, 41, 40)
     mouth_points: tuple[int, ...] = tuple(range(48, 68))
@@ -61,4 +62,5 @@ class NetworkConfig:
     @classmethod
     def from_dict(cls, values):
         """The config from a checkpoint's plain dictionary (lists become tuples)."""
+        values = {"refinement": False} | values  # networks that do not say had none
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

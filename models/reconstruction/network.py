@@ -10,6 +10,8 @@ from torch import nn
 from .backbone import Backbone, FeaturePyramid
 from .config import NetworkConfig
 from .heads import FusionHead, HighHead, PointHead, SegmentationHead
+from .looks import Looks
+from .refinement import Estimate, Refinement
 from .second_look import SecondLook
 
 
@@ -55,6 +57,9 @@ class ReconstructionNetwork(nn.Module):
             self.second_look = SecondLook(
                 config.points, config.eye_points, config.eye_partners, config.mouth_points
             )
+        if config.refinement:
+            self.refinement = Refinement(config.points, config.widths[0], config.pyramid)
+        self.looks = Looks()
 
     def forward(self, image):
         """uint8 (N,128,128,3) RGB -> Reconstruction, segmentation logits (N,8,32,32)."""
@@ -72,7 +77,11 @@ class ReconstructionNetwork(nn.Module):
         expression, gaze = self.fusion_head(levels[0], pyramid16, pyramid8)
         if self.config.second_look:
             points, expression, gaze = self.second_look(image, points, expression, gaze, rotation)
-        return Reconstruction(points, sigma, identity, expression, gaze, rotation, face_logit)
+        estimate = Estimate(points, sigma, identity, expression, gaze, rotation)
+        if self.config.refinement:
+            estimate = self.refinement(image, levels[0], pyramid16, estimate)
+        expression = self.looks(estimate.expression, estimate.gaze)
+        return Reconstruction(*estimate._replace(expression=expression), face_logit)
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ and whatever undoes them its scale and offset.
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -20,10 +21,10 @@ from torch import nn
 from models.head import load_head
 
 from .config import NetworkConfig
-from .export import METADATA_KEY
+from .export import IN_HALVES, METADATA_KEY
 from .network import ReconstructionNetwork
 
-READING = ("Conv", "MatMul", "Gemm", "BatchNormalization")  # operators that hold weights
+PREFIX = "network."  # of the names of constants that the exporter leaves as they are
 # How the exporter names a module that is called a second time (the right eye's readers).
 AGAIN = "_1"
 BATCH = 64
@@ -41,19 +42,22 @@ def network_of(paths, image):
         if not os.path.isfile(path):
             raise FileNotFoundError(f"there is no file {path}")
     network = ReconstructionNetwork(config_of(paths[0])).eval()
-    layers, folded = dict(network.named_modules()), {}
-    known = set()
+    layers, own = dict(network.named_modules()), network.state_dict()
+    known, offsets = set(), {}
     for path in paths:
-        for layer, operator, values in weights_in(path):
-            if layer not in layers:
-                raise ValueError(f"{path} holds {layer}, which the network does not have")
-            try:
-                folded |= take(layers[layer], layer, operator, values)
-            except RuntimeError as error:
-                raise ValueError(f"{layer} in {path} is of another size: {error}") from error
-            known.add(layer.split(".")[0])
-    normalise_again(network, layers, folded, torch.from_numpy(np.ascontiguousarray(image)))
-    return network, {name for name, _ in network.named_children()} - known
+        constants, nodes = contents(path)
+        for name, value in constants.items():
+            if name.startswith(PREFIX) and not name.endswith(IN_HALVES):
+                put(own, name.removeprefix(PREFIX), value, path)
+                known.add(name.removeprefix(PREFIX))
+        for layer, operator, values in nodes:
+            weight = values[0].T if operator == "MatMul" else values[0]
+            put(own, f"{layer}.weight", weight, path)
+            known.add(f"{layer}.weight")
+            if operator == "Conv":
+                offsets[layer] = torch.from_numpy(values[1])
+    normalise_again(network, layers, offsets, torch.from_numpy(np.ascontiguousarray(image)))
+    return network, {name.split(".")[0] for name in own} - {name.split(".")[0] for name in known}
 
 
 def config_of(path):
@@ -62,21 +66,33 @@ def config_of(path):
     if METADATA_KEY not in metadata:
         raise ValueError(f"{path} is no file of `models export`")
     config = json.loads(metadata[METADATA_KEY]).get("network")
-    return NetworkConfig.from_dict(config) if config else NetworkConfig.of(load_head())
+    if config:
+        return NetworkConfig.from_dict(config)
+    return replace(NetworkConfig.of(load_head()), refinement=False)  # as it was before files said
 
 
-def weights_in(path):
-    """Names of layers, operators and constant inputs of the nodes of an ONNX file that have any."""
+def contents(path):
+    """The constants of an ONNX file by name, and layer, operator and constants of those of its
+    nodes whose constants have lost their names: folded convolutions and transposed matrices."""
     graph = onnx.load(path).graph
     constants = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
     for node in graph.node:
-        if node.op_type == "Identity" and node.input[0] in constants:
-            constants[node.output[0]] = constants[node.input[0]]
+        if node.op_type in ("Identity", "Cast") and node.input[0] in constants:
+            constants[node.output[0]] = constants[node.input[0]].astype(np.float32)
+    nodes = []
     for node in graph.node:
-        values = [constants[name] for name in node.input if name in constants]
+        held = [name for name in node.input if name in constants and not name.startswith(PREFIX)]
         again = any(part.endswith(AGAIN) for part in node.name.split("/"))
-        if node.op_type in READING and values and not again:
-            yield layer_of(node), node.op_type, [torch.from_numpy(np.array(v)) for v in values]
+        if node.op_type in ("Conv", "MatMul") and held and not again:
+            nodes.append((layer_of(node), node.op_type, [constants[name] for name in held]))
+    return constants, nodes
+
+
+def put(state, name, value, path):
+    """Copy an array into a network's state; ValueError where it has no such place."""
+    if name not in state or state[name].shape != value.shape:
+        raise ValueError(f"{path} holds {name} {value.shape}, which the network does not have")
+    state[name].copy_(torch.from_numpy(np.array(value)))
 
 
 def layer_of(node):
@@ -92,25 +108,10 @@ def layer_of(node):
 
 
 @torch.no_grad()
-def take(layer, name, operator, values):
-    """Give a layer its numbers; returns {name: offset} for one whose normalisation is folded."""
-    if operator == "BatchNormalization":
-        for own, value in zip((layer.weight, layer.bias, layer.running_mean, layer.running_var), values):
-            own.copy_(value)
-        return {}
-    layer.weight.copy_(values[0].T if operator == "MatMul" else values[0])
-    if layer.bias is not None:
-        layer.bias.copy_(values[1])
-    elif operator == "Conv":
-        return {name: values[1]}
-    return {}
-
-
-@torch.no_grad()
-def normalise_again(network, layers, folded, image):
-    """Set the normalisation behind the convolutions `folded` (name -> offset) from pictures."""
+def normalise_again(network, layers, offsets, image):
+    """Set the normalisation behind convolutions (name -> folded offset) from pictures."""
     sums, hooks = {}, []
-    for name, offset in folded.items():
+    for name, offset in offsets.items():
         norm = layers[f"{name.rpartition('.')[0]}.1"]
         if not isinstance(norm, nn.BatchNorm2d):
             raise ValueError(f"{name} has an offset but no normalisation")

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Parts of the network that have a right answer."""
 
+import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
+from torch.nn import functional
 
-from models.head import load_head
+from models.head import load_head, look_weights
 from models.reconstruction.backbone import PIXEL_CENTRE, PIXEL_SCALE, patches
 from models.reconstruction.config import NetworkConfig
 from models.reconstruction.heads import rotation_from_6d
+from models.reconstruction.looks import Looks
 from models.reconstruction.network import ReconstructionNetwork
+from models.reconstruction.refinement import Estimate, cells, sample, tell
 from models.reconstruction.second_look import (
     INNER_BROWS,
     LEFT_EYE_SHAPES,
@@ -92,3 +96,47 @@ def test_the_right_eye_is_read_mirrored():
     assert (swapped - shapes)[:, eye_shapes].abs().max() < 1e-4
     assert shapes[:, eye_shapes].abs().max() > 1e-3
     assert (mirrored_gaze.flip(1) * torch.tensor([-1.0, 1.0]) - gaze).abs().max() < 1e-4
+
+
+def test_lids_follow_the_gaze_as_in_the_head_model():
+    gaze = np.random.default_rng(0).normal(0, 0.4, (50, 2, 2)).astype(np.float32)
+    others = torch.rand(50, 52)
+    weights = Looks()(others, torch.from_numpy(gaze)).clamp(0, 1).numpy()
+    expected = look_weights(gaze)
+    looks = expected.any(axis=0)
+    assert looks.sum() == 8
+    assert np.abs(weights - expected)[:, looks].max() < 1e-6
+    assert np.array_equal(weights[:, ~looks], others.numpy()[:, ~looks])
+
+
+def test_features_are_taken_where_a_point_lies():
+    """The finest features' cells and crop coordinates agree to a hundredth of a pixel."""
+    row, column = torch.meshgrid(torch.arange(128), torch.arange(128), indexing="ij")
+    image = torch.stack([column, row, torch.zeros_like(row)], dim=-1)[None].to(torch.uint8)
+    picture = cells(image) * PIXEL_SCALE + PIXEL_CENTRE  # channels: row, column of the pixel, colour
+    pixel = picture.reshape(1, 4, 3, 64, 64).mean(dim=1)  # of a cell's middle, half a pixel off
+    places = torch.rand(1, 200, 2, generator=torch.Generator().manual_seed(0)) * 1.8 - 0.9
+    expected = (places + 1) * 64 - 0.5
+    taken = sample(pixel, places)[..., :2]
+    assert (taken - expected).abs().max() < 0.01
+    torch.manual_seed(0)
+    features, places = torch.randn(3, 5, 12, 12), torch.rand(3, 60, 2) * 2.4 - 1.2
+    grid = functional.grid_sample(
+        features, places[:, :, None], align_corners=False, padding_mode="border"
+    )
+    assert torch.allclose(sample(features, places), grid[..., 0].transpose(1, 2), atol=1e-5)
+
+
+def test_what_refinement_is_told_does_not_depend_on_where_the_face_lies():
+    head = load_head()
+    points = torch.tensor(head.mean[head.point_vertices][None, :, :2] * [4.0, -4.0]).float()
+    angle = torch.tensor(0.5)
+    turn = torch.tensor([[angle.cos(), -angle.sin()], [angle.sin(), angle.cos()]])
+    moved = (points @ turn.T) * 0.6 + torch.tensor([0.1, -0.2])
+
+    def told(points, size):
+        rest = torch.zeros(1, 60), torch.zeros(1, 52), torch.zeros(1, 2, 2), torch.eye(3)[None]
+        sigma = torch.full(points.shape[:2], 0.05 * size)
+        return tell(Estimate(points, sigma, *rest), Frames.of(points))
+
+    assert torch.allclose(told(points, 1.0), told(moved, 0.6), atol=1e-4)

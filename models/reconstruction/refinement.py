@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything weighed once more, by what the picture shows where the points lie.
+
+Features taken at the points of an estimate say how that estimate is off, whatever the face's place
+and pose in the picture (shape-indexed features: Cao et al. 2012, doi 10.1109/CVPR.2012.6248015).
+The places in a flattened vector have a meaning then: this row is what lies at the left corner of
+the mouth, and a few linear layers can tell where it should be. The same layers see all points and
+parameters at once, which the heads before do not: a mouth is judged by the whole face.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from .backbone import CHANNELS, PIXEL_CENTRE, PIXEL_SCALE
+from .config import CROP_SIZE, EXPRESSION_SIZE, IDENTITY_SIZE
+from .heads import GAZE_SIZE, SMALLEST_SIGMA, rotation_from_6d
+from .layers import FIRST_OUTPUT_SCALE, convolution
+from .second_look import LEFT_LIDS, RIGHT_LIDS, Frames
+
+PATCH = 2  # pixels; a cell of the finest features
+FINE_CHANNELS = 24
+# Where around a point the finest features are taken, in units of the face's size (41 mm on the mean
+# head), along the face: 4 mm, one to three pixels.
+REACH = 0.1
+PATTERN = ((0.0, 0.0), (REACH, 0.0), (-REACH, 0.0), (0.0, REACH), (0.0, -REACH))
+# Where around the middle of each eye: lids' points say nothing of the iris between them.
+EYE_GRID = tuple((x, y) for y in (-0.12, -0.06, 0.0, 0.06, 0.12) for x in (-0.28, -0.14, 0.0, 0.14, 0.28))
+KEPT = 8  # numbers that are kept of a point's features
+HIDDEN, LAST_HIDDEN = 320, 256
+ROTATION_SIZE = 6
+LARGEST_GROWTH = 2.0  # of a standard deviation, as a logarithm
+
+
+class Estimate(NamedTuple):
+    """What there is to refine: fields as in network.Reconstruction."""
+
+    points: torch.Tensor
+    point_sigma: torch.Tensor
+    identity: torch.Tensor
+    expression: torch.Tensor
+    gaze: torch.Tensor
+    rotation: torch.Tensor
+
+
+class Refinement(nn.Module):
+    """Corrects an Estimate of P points.
+
+    width, pyramid: channels of the backbone's finest level and of the pyramid.
+    """
+
+    def __init__(self, points, width, pyramid):
+        super().__init__()
+        self.points = points
+        self.fine = nn.Sequential(
+            convolution(PATCH * PATCH * CHANNELS, FINE_CHANNELS),
+            convolution(FINE_CHANNELS, FINE_CHANNELS),
+        )
+        seen = len(PATTERN) * FINE_CHANNELS + width + pyramid
+        self.keep = nn.Parameter(torch.randn(points, seen, KEPT) / seen**0.5)
+        in_eyes = 2 * len(EYE_GRID)
+        self.keep_of_eyes = nn.Parameter(torch.randn(in_eyes, FINE_CHANNELS, KEPT) / FINE_CHANNELS**0.5)
+        self.sizes = (2 * points, points, IDENTITY_SIZE, EXPRESSION_SIZE, GAZE_SIZE, ROTATION_SIZE)
+        told = sum(self.sizes) + 3  # a rotation is told by all nine numbers
+        self.normalise_told = nn.BatchNorm1d(told)
+        self.hidden = nn.Sequential(
+            nn.Linear((points + in_eyes) * KEPT + told, HIDDEN, bias=False), nn.BatchNorm1d(HIDDEN),
+            nn.ReLU(inplace=True),
+            nn.Linear(HIDDEN, LAST_HIDDEN, bias=False), nn.BatchNorm1d(LAST_HIDDEN),
+            nn.ReLU(inplace=True),
+        )  # fmt: skip
+        self.output = nn.Linear(LAST_HIDDEN, sum(self.sizes))
+        with torch.no_grad():
+            self.output.weight *= FIRST_OUTPUT_SCALE
+            self.output.bias.zero_()
+        self.register_buffer("pattern", torch.tensor(PATTERN), persistent=False)
+        self.register_buffer("eye_grid", torch.tensor(EYE_GRID), persistent=False)
+
+    def forward(self, image, finest, pyramid16, estimate):
+        """Pictures uint8 (N,128,128,3), their features and an Estimate -> a better Estimate."""
+        given = Estimate(*(value.detach() for value in estimate))
+        frames = Frames.of(given.points)
+        seen = self.look(image, finest, pyramid16, given.points, frames)
+        numbers = self.hidden(torch.cat([seen, self.normalise_told(tell(given, frames))], dim=1))
+        moved, growth, identity, expression, gaze, rotation = (
+            self.output(numbers).float().split(self.sizes, dim=1)
+        )
+        growth = growth.clamp(-LARGEST_GROWTH, LARGEST_GROWTH).exp()
+        columns = estimate.rotation[:, :, :2].transpose(1, 2).flatten(1)
+        return Estimate(
+            estimate.points + frames.to_crop(moved.reshape(-1, self.points, 2), 1.0),
+            (estimate.point_sigma - SMALLEST_SIGMA) * growth + SMALLEST_SIGMA,
+            estimate.identity + identity,
+            estimate.expression + expression,
+            estimate.gaze + gaze.reshape(-1, 2, 2),
+            rotation_from_6d(columns + rotation),
+        )
+
+    def look(self, image, finest, pyramid16, points, frames):
+        """What is seen at the points, and between the lids: (N, (P + eyes' places) * KEPT)."""
+        fine = self.fine(cells(image))
+        around = frames.to_crop(self.pattern[None], 1.0)[:, None] + points[:, :, None]
+        taken = [
+            sample(fine, around.flatten(1, 2))
+            .reshape(-1, self.points, len(PATTERN), FINE_CHANNELS).transpose(2, 3).flatten(2),
+            sample(finest, points),
+            sample(pyramid16, points),
+        ]  # fmt: skip
+        seen = torch.cat(taken, dim=2)  # (N,P,features)
+        grid = frames.to_crop(self.eye_grid[None], 1.0)
+        eyes = [points[:, lids].mean(dim=1, keepdim=True) + grid for lids in (LEFT_LIDS, RIGHT_LIDS)]
+        seen_in_eyes = sample(fine, torch.cat(eyes, dim=1))
+        kept = [kept_of(seen, self.keep), kept_of(seen_in_eyes, self.keep_of_eyes)]
+        return torch.cat(kept, dim=1)
+
+
+def kept_of(seen, keep):
+    """Features (N,K,F) of K places, each reduced by its own row of keep (K,F,KEPT): (N, K * KEPT)."""
+    return torch.einsum("npf,pfk->npk", seen, keep).flatten(1)
+
+
+def cells(image):
+    """uint8 (N,S,S,3) pictures as float (N,12,S/2,S/2): each cell holds its 2x2 pixels."""
+    side = CROP_SIZE // PATCH
+    grid = image.reshape(-1, side, PATCH, side, PATCH, CHANNELS).permute(0, 2, 4, 5, 1, 3)
+    grid = grid.reshape(-1, PATCH * PATCH * CHANNELS, side, side)
+    return grid.float().sub_(PIXEL_CENTRE).mul_(1 / PIXEL_SCALE)
+
+
+def sample(features, places):
+    """Features (N,C,H,W) at places (N,K,2) in crop coordinates, between cells: (N,K,C).
+
+    What `grid_sample` does with its border repeated, but whole rows of channels are fetched at
+    once: onnxruntime's own takes five times as long.
+    """
+    count, channels, height, width = features.shape
+    rows = features.permute(0, 2, 3, 1).reshape(-1, channels)
+    x = (((places[..., 0] + 1) * width - 1) / 2).clamp(0, width - 1)
+    y = (((places[..., 1] + 1) * height - 1) / 2).clamp(0, height - 1)
+    left, top = x.floor().clamp(max=width - 2), y.floor().clamp(max=height - 2)
+    picture = torch.arange(count, device=features.device)[:, None] * (height * width)
+    first = picture + (top * width + left).long()
+    corners = torch.stack([first, first + 1, first + width, first + width + 1], dim=2)
+    x, y = x - left, y - top
+    weights = torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], dim=2)
+    taken = rows.index_select(0, corners.flatten()).reshape(*corners.shape, channels)
+    return (taken * weights[..., None]).sum(dim=2)
+
+
+def tell(estimate, frames):
+    """An Estimate as numbers (N,K) that do not depend on the face's place, size and roll."""
+    middle = estimate.points.mean(dim=1, keepdim=True)
+    x, y = ((estimate.points - middle) / frames.size[..., None]).unbind(dim=2)
+    cosine, sine = frames.cosine[:, None], frames.sine[:, None]
+    return torch.cat(
+        [
+            x * cosine + y * sine, y * cosine - x * sine,
+            (estimate.point_sigma / frames.size).log(),
+            estimate.identity, estimate.expression,
+            estimate.gaze.flatten(1), estimate.rotation.flatten(1),
+        ],
+        dim=1,
+    )  # fmt: skip
