@@ -42,6 +42,8 @@ def add_arguments(parser):
         "--weights", nargs="+", metavar="FILE",
         help="ONNX files, measured in turns (default: the shipped one)",
     )  # fmt: skip
+    speed.add_argument("--peer", metavar="PYTHON", help="also measure MediaPipe, which PYTHON has")
+    speed.add_argument("--face", metavar="PICTURE", help="a picture of a face, for the peer")
     for kind in (landmarks, rendered):
         kind.add_argument("--weights", help="checkpoint or ONNX file (default: the shipped one)")
     for kind in (landmarks, rendered, speed):
@@ -170,9 +172,16 @@ def films(arguments):
 
 
 def speed(arguments):
-    from .speed import measure_speed, table
+    from .speed import measure_speed, mediapipe_peer, table
 
-    figures = measure_speed(arguments.weights or [SHIPPED], arguments.threads)
+    if bool(arguments.peer) != bool(arguments.face):
+        raise ValueError("--peer PYTHON and --face PICTURE go together")
+    paths = arguments.weights or [SHIPPED]
+    if arguments.peer:
+        with mediapipe_peer(arguments.peer, arguments.face) as peer:
+            figures = measure_speed(paths, arguments.threads, peer)
+    else:
+        figures = measure_speed(paths, arguments.threads)
     return figures, f"{arguments.threads} thread(s)\n{table(figures)}"
 
 

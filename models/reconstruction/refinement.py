@@ -117,7 +117,7 @@ class Refinement(nn.Module):
 
 def kept_of(seen, keep):
     """Features (N,K,F) of K places, each reduced by its own row of keep (K,F,KEPT): (N, K * KEPT)."""
-    return torch.einsum("npf,pfk->npk", seen, keep).flatten(1)
+    return (seen.transpose(0, 1) @ keep).transpose(0, 1).flatten(1)
 
 
 def cells(image):
@@ -141,11 +141,10 @@ def sample(features, places):
     left, top = x.floor().clamp(max=width - 2), y.floor().clamp(max=height - 2)
     picture = torch.arange(count, device=features.device)[:, None] * (height * width)
     first = picture + (top * width + left).long()
-    corners = torch.stack([first, first + 1, first + width, first + width + 1], dim=2)
-    x, y = x - left, y - top
-    weights = torch.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], dim=2)
-    taken = rows.index_select(0, corners.flatten()).reshape(*corners.shape, channels)
-    return (taken * weights[..., None]).sum(dim=2)
+    x, y = (x - left).reshape(-1, 1), (y - top).reshape(-1, 1)
+    corners = (0, (1 - x) * (1 - y)), (1, x * (1 - y)), (width, (1 - x) * y), (width + 1, x * y)
+    taken = sum(rows.index_select(0, first.flatten() + step) * share for step, share in corners)
+    return taken.reshape(-1, places.shape[1], channels)
 
 
 def tell(estimate, frames):

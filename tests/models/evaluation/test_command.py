@@ -2,7 +2,9 @@
 """The evaluate command on an untrained network: crops from label boxes, speed, bad input."""
 
 import json
+import os
 import shutil
+import sys
 
 import cv2
 import numpy as np
@@ -83,6 +85,20 @@ def test_speed_of_files_in_turns(weights, tmp_path, capsys, monkeypatch):
         assert all(0 < row["best_ms"] <= row["median_ms"] for row in batches.values())
     ratio = figures[weights]["batch_8"]["best_ms"] / figures[second]["batch_8"]["best_ms"]
     assert f"best {ratio:.2f} times as fast" in capsys.readouterr().out
+
+
+def test_a_peer_takes_its_turns(weights, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(speed, "ROUNDS", {1: 3, 8: 2})
+    figures = speed.measure_speed([weights], peer=iter(np.arange(6, 0, -1) * 1e-3).__next__)
+    assert figures[speed.PEER] == {"batch_1": {"median_ms": pytest.approx(2), "best_ms": pytest.approx(1)}}
+    assert set(figures[weights]) == {"batch_1", "batch_8"}
+    assert speed.PEER in speed.table(figures)
+    cores = os.sched_getaffinity(0)
+    words = ["evaluate", "speed", "--weights", weights, "--peer", sys.executable]
+    assert main(words) == 2, "no picture"
+    assert main([*words, "--face", str(tmp_path / "none.png")]) == 2
+    assert "does not run MediaPipe on a face in" in capsys.readouterr().err
+    assert os.sched_getaffinity(0) == cores
 
 
 @pytest.mark.speed
