@@ -8,10 +8,11 @@ pose, segmentation and the face score.
 import numpy as np
 
 from models.head import SHAPE_NAMES
-from models.reconstruction.config import SEGMENTATION_CLASSES, UNKNOWN_CLASS
 from models.synthesis.pool import chunk_paths
 from models.training.batches import Drawn, clean_batch
 from models.training.pool import held_out, open_or_none
+
+from .pixels import LABELS, OUTPUTS, PixelMeasure, mean_or_nan, pixel_lines
 
 BATCH = 64
 FACE_THRESHOLD = 0.5
@@ -37,20 +38,19 @@ def measure(batches, predict):
     """Figures of a predictor over batches.
 
     predict(image uint8 (N,128,128,3)) -> dictionary of arrays named as the ONNX outputs;
-    segmentation may be missing. Returns plain numbers: point_error and landmark_error (mean over
-    visible points, in outer-eye distances), expression_r (mean over shapes that occur),
+    the per-pixel ones may be missing. Returns plain numbers: point_error and landmark_error (mean
+    over visible points, in outer-eye distances), expression_r (mean over shapes that occur),
     shape_r, shape_slope and shape_error by name, identity_r, gaze_degrees, pose_degrees,
-    segmentation_iou (mean over classes that occur) and class_iou by name, face_accuracy, pictures.
+    face_accuracy, pictures, and those of pixels.PixelMeasure.
     """
-    truth, answer, confusion, pictures = [], [], None, 0
+    truth, answer, pixels, pictures = [], [], PixelMeasure(), 0
     for batch in batches:
         said = predict(batch["image"])
         pictures += len(batch["image"])
         if "segmentation" in said:
-            counted = confusion_matrix(said["segmentation"].argmax(1), batch["segmentation"])
-            confusion = counted if confusion is None else confusion + counted
-        truth.append({k: v for k, v in batch.items() if k not in ("image", "segmentation")})
-        answer.append({k: v for k, v in said.items() if k != "segmentation"})
+            pixels.add(said, batch)
+        truth.append({k: v for k, v in batch.items() if k not in ("image", *LABELS)})
+        answer.append({k: v for k, v in said.items() if k not in OUTPUTS})
     if not pictures:
         raise ValueError("there are no pictures to measure on")
     truth, answer = joined(truth), joined(answer)
@@ -60,9 +60,7 @@ def measure(batches, predict):
     if faces.any():
         truth = {k: v[faces] for k, v in truth.items()}
         figures |= face_figures({k: v[faces] for k, v in answer.items()}, truth)
-    class_iou = {} if confusion is None else intersection_over_union(confusion)
-    figures["class_iou"] = class_iou
-    figures["segmentation_iou"] = mean_or_nan(class_iou.values())
+    figures |= pixels.figures()
     return {k: v if isinstance(v, (dict, int)) else float(v) for k, v in figures.items()}
 
 
@@ -126,12 +124,6 @@ def slope(predicted, true):
     return float(np.cov(predicted, true)[0, 1] / np.var(true, ddof=1))
 
 
-def mean_or_nan(values):
-    """Mean of the finite values, NaN if there are none."""
-    values = [v for v in values if np.isfinite(v)]
-    return float(np.mean(values)) if values else float("nan")
-
-
 def gaze_direction(gaze):
     """(…,2) yaw, pitch in radians -> (…,3) unit vectors in head space."""
     yaw, pitch = gaze[..., 0], gaze[..., 1]
@@ -150,25 +142,6 @@ def rotation_error(predicted, true):
     """Mean angle in degrees between rotations (N,3,3)."""
     trace = np.einsum("nij,nij->n", predicted, true)
     return np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1))).mean()
-
-
-def confusion_matrix(predicted, true):
-    """(C,C) counts, rows true classes, columns predicted ones; unknown cells left out."""
-    count = len(SEGMENTATION_CLASSES)
-    known = true != UNKNOWN_CLASS
-    index = true[known].astype(np.int64) * count + predicted[known]
-    return np.bincount(index, minlength=count * count).reshape(count, count)
-
-
-def intersection_over_union(confusion):
-    """Class name -> IoU for the classes that occur."""
-    hit = np.diag(confusion)
-    union = confusion.sum(0) + confusion.sum(1) - hit
-    return {
-        name: float(hit[i] / union[i])
-        for i, name in enumerate(SEGMENTATION_CLASSES)
-        if confusion[i].sum() > 0
-    }
 
 
 def table(figures):
@@ -190,7 +163,4 @@ def table(figures):
                 for name, r in figures["shape_r"].items()
             ),
         ]
-    if figures["class_iou"]:
-        classes = "  ".join(f"{name} {value:.3f}" for name, value in figures["class_iou"].items())
-        lines.append(f"segmentation IoU {figures['segmentation_iou']:.3f}: {classes}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *pixel_lines(figures)])

@@ -19,15 +19,16 @@ PIXEL_CENTRE = 127.5  # maps 0..255 to about -2..2
 PIXEL_SCALE = 63.75
 
 
-def patches(image):
-    """uint8 (N, S, S, 3) pictures as float (N, 48, S/4, S/4): each cell holds its 4x4 pixels.
+def patches(image, side=PATCH):
+    """uint8 (N, S, S, 3) pictures as float (N, 3*side**2, S/side, S/side): each cell holds its
+    side x side pixels.
 
     Space-to-depth instead of a strided stem: the full-resolution feature maps, which cost memory
     traffic in training and carry few channels, never exist; no pixel is dropped.
     """
-    cells = CROP_SIZE // PATCH
-    grid = image.reshape(-1, cells, PATCH, cells, PATCH, CHANNELS).permute(0, 1, 3, 2, 4, 5)
-    grid = grid.reshape(-1, cells, cells, PATCH * PATCH * CHANNELS).permute(0, 3, 1, 2)
+    cells = CROP_SIZE // side
+    grid = image.reshape(-1, cells, side, cells, side, CHANNELS).permute(0, 1, 3, 2, 4, 5)
+    grid = grid.reshape(-1, cells, cells, side * side * CHANNELS).permute(0, 3, 1, 2)
     return grid.float().sub_(PIXEL_CENTRE).mul_(1 / PIXEL_SCALE)
 
 
@@ -61,7 +62,7 @@ class FeaturePyramid(nn.Module):
     """Top-down pathway with lateral connections (Lin et al. 2017), as in Wang, Shen, Yu (2021).
 
     Serves the levels of 16x16 and 8x8 cells; the finest level is joined where it is read (fusion
-    and segmentation heads), so that nobody pays for a level that is not read.
+    and per-pixel heads), so that nobody pays for a level that is not read.
     """
 
     def __init__(self, widths, channels):

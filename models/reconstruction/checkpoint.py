@@ -49,7 +49,16 @@ def load_checkpoint(path):
 
 
 def network_from(content):
-    """The network of a loaded checkpoint, in evaluation mode; averaged weights if it has them."""
+    """The network of a loaded checkpoint, in evaluation mode; averaged weights if it has them.
+
+    Raises ValueError for weights of a network that was built otherwise.
+    """
     network = ReconstructionNetwork(NetworkConfig.from_dict(content["network_config"]))
-    network.load_state_dict(content.get("average", content["network"]))
+    try:
+        network.load_state_dict(content.get("average", content["network"]))
+    except RuntimeError as error:
+        raise ValueError(
+            "this checkpoint has other parts than the network of this version; "
+            "train on from it with --init"
+        ) from error
     return network.eval()

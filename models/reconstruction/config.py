@@ -12,7 +12,7 @@ EXPRESSION_SIZE = 52
 SEGMENTATION_CLASSES = (
     "background", "skin", "eyes", "lips", "inside mouth", "hair", "glasses", "other occluder",
 )  # fmt: skip
-SEGMENTATION_SIZE = 32  # side of the segmentation map
+PIXEL_CELLS = 64  # side of the per-pixel answers; a cell is as large as one of the pools' labels
 EYE_REGION, MOUTH_REGION = 0.028, 0.030  # m around eyes (with their brows) and mouth: seen twice
 UNKNOWN_CLASS = 255  # a label that no loss and no measure counts
 
@@ -24,6 +24,8 @@ class NetworkConfig:
     widths, depths: channels and residual blocks at 32x32, 16x16, 8x8 and 4x4 cells.
     pyramid: channels of the top-down pathway.
     points: number of dense points, the 68 iBUG points first.
+    pixel_widths: channels of the per-pixel heads at 64x64, 32x32, 16x16 and 8x8 cells; empty: the
+    network has none.
     second_look: whether eyes and mouth are seen again. eye_points, eye_partners, mouth_points: the
     points that the second look moves: around the left eye, their mirror images around the right eye
     in the same order, around the mouth. refinement: whether all is weighed once more at the end.
@@ -36,6 +38,7 @@ class NetworkConfig:
     point_hidden: int = 320
     identity_hidden: int = 192
     expression_hidden: int = 256
+    pixel_widths: tuple[int, ...] = (16, 32, 64, 128)
     second_look: bool = True
     refinement: bool = True
     eye_points: tuple[int, ...] = tuple(range(42, 48))

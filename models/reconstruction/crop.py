@@ -49,6 +49,14 @@ class Crops:
         shift = self.centre - linear @ middle
         return np.concatenate([linear, shift[:, :, None]], axis=2)
 
+    def from_whole(self, width):
+        """(N,2,3) affine maps from coordinates that are -1 and +1 at the outer edges of pictures
+        width x width px, as crop coordinates are in the crop, to crop coordinates."""
+        half = self.side / 2
+        linear = self._axes().transpose(0, 2, 1) * (width / 2 / half)[:, None, None]
+        shift = self.from_picture(np.full((len(half), 1, 2), (width - 1) / 2))
+        return np.concatenate([linear, shift.transpose(0, 2, 1)], axis=2)
+
     def _axes(self):
         """(N,2,2) rotations whose columns are the crop's x and y axes in the picture."""
         cosine, sine = np.cos(self.roll), np.sin(self.roll)

@@ -21,7 +21,7 @@ VERSION = 1
 FACE_OUTPUTS = (
     "points", "point_sigma", "identity", "expression", "gaze", "rotation", "face",
 )  # fmt: skip
-PIXEL_OUTPUTS = ("segmentation",)
+PIXEL_OUTPUTS = ("segmentation", "canonical", "depth", "normal")
 IN_HALVES = "_in_halves"
 LARGE = 1024  # numbers from which a constant is stored in halves
 
@@ -40,7 +40,7 @@ class FaceGraph(nn.Module):
 
 
 class PixelGraph(nn.Module):
-    """Class probabilities per cell (N,8,32,32)."""
+    """What the per-pixel heads say; nothing that plain capture needs."""
 
     def __init__(self, network):
         super().__init__()
@@ -48,16 +48,18 @@ class PixelGraph(nn.Module):
 
     def forward(self, image):
         levels = self.network.backbone(image)
-        pyramid16, _ = self.network.pyramid(levels)
-        return self.network.segmentation_head(levels[0], pyramid16).softmax(dim=1)
+        answer = self.network.pixel_head(image, levels, *self.network.pyramid(levels)).finished()
+        return tuple(answer[name] for name in PIXEL_OUTPUTS)
 
 
 def export_network(network, path, pixels_path=None, training=None):
     """Write `network` to `path` and, if given, its per-pixel answers to `pixels_path`.
 
     training: plain values about the training (steps, seconds) for the file's metadata; None marks
-    an untrained network.
+    an untrained network. Raises ValueError if per-pixel answers are asked of a network without.
     """
+    if pixels_path and not network.config.pixel_widths:
+        raise ValueError("this network has no per-pixel heads to export")
     network = network.eval().to("cpu", torch.float32)
     metadata = {
         "format": FORMAT,

@@ -5,9 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .backbone import enlarge
-from .config import EXPRESSION_SIZE, IDENTITY_SIZE, SEGMENTATION_CLASSES
-from .layers import GridReadout, convolution
+from .config import EXPRESSION_SIZE, IDENTITY_SIZE
+from .layers import GridReadout, convolution, unit
 
 SMALLEST_SIGMA = 2e-3  # crop units, an eighth of a pixel: keeps the likelihood of a point bounded
 FIRST_SIGMA_LOGIT = -1.5  # softplus gives 0.2, about the error of the mean face
@@ -107,26 +106,6 @@ class FusionHead(nn.Module):
         return expression, gaze.reshape(-1, 2, 2)
 
 
-class SegmentationHead(nn.Module):
-    """Face regions per cell: the first sub-task of Wang, Shen, Yu (2021), on the finest level.
-
-    Only 1x1 convolutions: at 32x32 cells a 3x3 one would cost a twentieth of the training time.
-    """
-
-    CHANNELS = 32
-
-    def __init__(self, width, pyramid):
-        super().__init__()
-        self.lateral = convolution(width, self.CHANNELS, kernel=1, activate=False)
-        self.from_pyramid = convolution(pyramid, self.CHANNELS, kernel=1, activate=False)
-        self.classify = nn.Conv2d(self.CHANNELS, len(SEGMENTATION_CLASSES), 1)
-
-    def forward(self, finest, pyramid16):
-        """-> class logits (N,8,32,32)."""
-        joined = self.lateral(finest) + enlarge(self.from_pyramid(pyramid16))
-        return self.classify(functional.relu(joined)).float()
-
-
 def rotation_from_6d(columns):
     """(N,6) numbers -> proper rotations (N,3,3).
 
@@ -140,8 +119,3 @@ def rotation_from_6d(columns):
     d, e, f = second.unbind(dim=1)
     third = torch.stack([b * f - c * e, c * d - a * f, a * e - b * d], dim=1)
     return torch.stack([first, second, third], dim=2)
-
-
-def unit(vectors):
-    """(N,3) vectors to length one; the tiny offset keeps a zero vector finite."""
-    return vectors / (vectors.square().sum(dim=1, keepdim=True) + 1e-12).sqrt()

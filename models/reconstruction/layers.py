@@ -67,3 +67,8 @@ class GridReadout(nn.Module):
     def forward(self, features):
         flat = self.reduce(features).flatten(1)
         return self.output(functional.relu(self.normalise(self.hidden(flat))))
+
+
+def unit(vectors):
+    """(N,3,…) vectors to length one; the tiny offset keeps a zero vector finite."""
+    return vectors / (vectors.square().sum(dim=1, keepdim=True) + 1e-12).sqrt()

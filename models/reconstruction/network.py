@@ -9,8 +9,9 @@ from torch import nn
 
 from .backbone import Backbone, FeaturePyramid
 from .config import NetworkConfig
-from .heads import FusionHead, HighHead, PointHead, SegmentationHead
+from .heads import FusionHead, HighHead, PointHead
 from .looks import Looks
+from .pixels import PixelHead
 from .refinement import Estimate, Refinement
 from .second_look import SecondLook
 
@@ -52,7 +53,8 @@ class ReconstructionNetwork(nn.Module):
         self.point_head = PointHead(config.pyramid, config.points, config.point_hidden)
         self.high_head = HighHead(config.widths[3], config.identity_hidden)
         self.fusion_head = FusionHead(config.widths[0], config.pyramid, config.expression_hidden)
-        self.segmentation_head = SegmentationHead(config.widths[0], config.pyramid)
+        if config.pixel_widths:
+            self.pixel_head = PixelHead(config.widths, config.pyramid, config.pixel_widths)
         if config.second_look:
             self.second_look = SecondLook(
                 config.points, config.eye_points, config.eye_partners, config.mouth_points
@@ -62,13 +64,13 @@ class ReconstructionNetwork(nn.Module):
         self.looks = Looks()
 
     def forward(self, image):
-        """uint8 (N,128,128,3) RGB -> Reconstruction, segmentation logits (N,8,32,32)."""
+        """uint8 (N,128,128,3) RGB -> Reconstruction, PixelAnswer; None for what it does not have."""
         levels = self.backbone(image)
         pyramid16, pyramid8 = self.pyramid(levels)
-        return (
-            self.reconstruct(image, levels, pyramid16, pyramid8),
-            self.segmentation_head(levels[0], pyramid16),
-        )
+        pixels = None
+        if self.config.pixel_widths:
+            pixels = self.pixel_head(image, levels, pyramid16, pyramid8)
+        return self.reconstruct(image, levels, pyramid16, pyramid8), pixels
 
     def reconstruct(self, image, levels, pyramid16, pyramid8):
         """Pictures with their backbone and pyramid levels -> Reconstruction."""
@@ -90,6 +92,6 @@ def answers(network, image, device):
 
     image: uint8 array (N,128,128,3) RGB; device: where the network is.
     """
-    reconstruction, logits = network(torch.from_numpy(np.ascontiguousarray(image)).to(device))
-    named = reconstruction.finished() | {"segmentation": logits.softmax(dim=1)}
+    reconstruction, pixels = network(torch.from_numpy(np.ascontiguousarray(image)).to(device))
+    named = reconstruction.finished() | (pixels.finished() if pixels else {})
     return {name: value.float().cpu().numpy() for name, value in named.items()}

@@ -9,7 +9,7 @@ and stays below a millisecond at 128 px on average.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -87,6 +87,14 @@ class Occluded:
     image: np.ndarray
     covered: np.ndarray
     layers: list[tuple[np.ndarray, int]]
+
+    def seen_through(self, to_pixel: np.ndarray, side: int) -> Occluded:
+        """What covers side x side other cells, whose centres lie in the picture where to_pixel
+        (2,3) maps the cells' indices."""
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        layers = [(cv2.warpAffine(alpha, to_pixel, (side, side), flags=flags), value)
+                  for alpha, value in self.layers]
+        return replace(self, layers=layers)
 
     def paint_classes(self, classes: np.ndarray) -> None:
         """Write the classes of what covers the cells of `classes` (h,w) uint8, in place; unknown

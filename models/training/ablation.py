@@ -18,7 +18,8 @@ from .loop import CHECKPOINT
 from .pool import PoolShare, check_points
 
 PICTURES = 300_000
-# Half as wide as the product's network, and without its second look: a third of the time.
+# Half as wide as the product's network, without its second look and its per-pixel heads: a third of
+# the time.
 WIDTHS = (16, 32, 64, 96)
 PYRAMID, POINT_HIDDEN, IDENTITY_HIDDEN, EXPRESSION_HIDDEN = 24, 128, 64, 128
 LEARNING_RATE = 3e-3
@@ -97,6 +98,7 @@ def config(step, pictures, head):
     network = replace(
         NetworkConfig.of(head), widths=WIDTHS, pyramid=PYRAMID, point_hidden=POINT_HIDDEN,
         identity_hidden=IDENTITY_HIDDEN, expression_hidden=EXPRESSION_HIDDEN, second_look=False,
+        pixel_widths=(),
     )  # fmt: skip
     return TrainingConfig(
         pictures=pictures, occluders=step.occluders, camera=step.camera, network=network,

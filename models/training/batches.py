@@ -9,17 +9,18 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from models.reconstruction.config import CROP_SIZE, SEGMENTATION_SIZE, UNKNOWN_CLASS
+from models.reconstruction.config import CROP_SIZE, UNKNOWN_CLASS
 from models.reconstruction.crop import Crops, face_crops
 from models.synthesis.camera import damage
 from models.synthesis.occluders import occlude
-from models.synthesis.pool import SOURCE_BACKGROUND
+from models.synthesis.pool import SEGMENTATION_SIDE, SOURCE_BACKGROUND, SURFACE_SIDE
 
 from .config import TrainingConfig
 from .jitter import anywhere, jitter
-from .labels import Labels, MirrorTables
+from .labels import Labels, MirrorTables, choose
 from .parallel import ALONE
 from .pool import GrowingPool
+from .surfaces import Surfaces
 
 EMPTY_POOL_WAIT = 2.0  # seconds before looking again into pools without a finished chunk
 PREFETCHED_BATCHES = 6
@@ -33,11 +34,12 @@ LABEL_FIELDS = (
 @dataclass(frozen=True)
 class Drawn:
     """N pool samples: images, list of (192,192,3) uint8; labels; segmentation (N,96,96) uint8;
-    background (N,) bool: a picture without a face."""
+    surfaces; background (N,) bool: a picture without a face."""
 
     images: list
     labels: Labels
     segmentation: np.ndarray
+    surfaces: Surfaces
     background: np.ndarray
 
     @classmethod
@@ -51,7 +53,18 @@ class Drawn:
             [chunk.image[index] for chunk, index in picks],
             Labels(**{k: v.astype(np.float32) for k, v in labels.items()}),
             np.stack([chunk.segmentation[index] for chunk, index in picks]),
+            Surfaces.of(picks),
             np.array([chunk.source[index] == SOURCE_BACKGROUND for chunk, index in picks]),
+        )
+
+    def mirrored(self, flip, tables):
+        """The samples, their pictures mirrored where flip (N,) is true."""
+        return Drawn(
+            [cv2.flip(image, 1) if f else image for image, f in zip(self.images, flip)],
+            self.labels.mirrored(flip, tables, self.width),
+            choose(flip, self.segmentation[:, :, ::-1], self.segmentation),
+            self.surfaces.mirrored(flip),
+            self.background,
         )
 
     @property
@@ -67,44 +80,51 @@ def training_batch(drawn, tables, rng, occluders=True, camera=True):
     """
     count = len(drawn.images)
     flip = rng.random(count) < 0.5
-    labels = drawn.labels.mirrored(flip, tables, drawn.width)
-    crops, miss = training_crops(drawn, labels, rng)
-    labels = labels.in_crops(crops, drawn.width)
-    images, segmentation = cut(drawn, crops, flip, rng)
+    drawn = drawn.mirrored(flip, tables)
+    crops, miss = training_crops(drawn, rng)
+    images, labels = cut(drawn, crops, rng), drawn.labels.in_crops(crops, drawn.width)
+    segmentation = drawn.segmentation.copy()
+    to_pixel = cells_to_pixels(crops, drawn.width)
     seen = labels.visible
     for row in range(count):
         if occluders and not (miss[row] or drawn.background[row]):
             donor = drawn.images[(row + 1) % count]
             points = pixels(labels.points[row])
             occluded = occlude(images[row], points, rng, donor)
-            occluded.paint_classes(segmentation[row])
+            occluded.seen_through(to_pixel[row], SEGMENTATION_SIDE).paint_classes(segmentation[row])
             seen[row][occluded.covered] = 0
             images[row] = occluded.image
         if camera:
             images[row] = damage(images[row], rng)
-    return assemble(images, labels, segmentation, miss | drawn.background)
+    surfaces = drawn.surfaces.in_crops(crops, drawn.labels, drawn.width)
+    surfaces = surfaces.without(coarser(segmentation != drawn.segmentation))
+    no_face = miss | drawn.background
+    return assemble(images, labels, segmentation, surfaces, crops.from_whole(drawn.width), no_face)
 
 
 def clean_batch(drawn):
     """The same without any chance, for validation: well-placed crops of clean pictures."""
-    crops, background = face_or_whole_crops(drawn, drawn.labels), drawn.background
-    images, segmentation = cut(drawn, crops, np.zeros(len(background), bool), None)
-    return assemble(images, drawn.labels.in_crops(crops, drawn.width), segmentation, background)
+    crops, width = face_or_whole_crops(drawn), drawn.width
+    return assemble(
+        cut(drawn, crops, None), drawn.labels.in_crops(crops, width), drawn.segmentation,
+        drawn.surfaces.in_crops(crops, drawn.labels, width), crops.from_whole(width),
+        drawn.background,
+    )  # fmt: skip
 
 
-def training_crops(drawn, labels, rng):
+def training_crops(drawn, rng):
     """Jittered crops of the faces, any crops of the backgrounds; (N,) bool: misses."""
-    jittered = jitter(face_or_whole_crops(drawn, labels), rng)
+    jittered = jitter(face_or_whole_crops(drawn), rng)
     somewhere = anywhere(len(drawn.images), drawn.width, rng)
     return pick(drawn.background, somewhere, jittered.crops), jittered.miss & ~drawn.background
 
 
-def face_or_whole_crops(drawn, labels):
+def face_or_whole_crops(drawn):
     """Well-placed crops of the faces; the whole picture where there is none."""
     count, width = len(drawn.images), drawn.width
     centre, side = np.full((count, 2), (width - 1) / 2), np.full(count, float(width))
     whole = Crops(centre, side, np.zeros(count))
-    return pick(drawn.background, whole, face_crops(labels.points))
+    return pick(drawn.background, whole, face_crops(drawn.labels.points))
 
 
 def pick(where, first, second):
@@ -116,42 +136,41 @@ def pick(where, first, second):
     )
 
 
-def cut(drawn, crops, flip, rng):
-    """Crops' pixels, list of (128,128,3) uint8, and classes (N,32,32) uint8.
+def cut(drawn, crops, rng):
+    """Crops' pixels, list of (128,128,3) uint8.
 
-    flip (N,): cut from the mirrored picture. rng chooses what lies beyond the picture's edge;
-    None: its edge repeated.
+    rng chooses what lies beyond the picture's edge; None: its edge repeated.
     """
-    to_picture = crops.picture_from_pixel(CROP_SIZE)
-    ratio = drawn.segmentation.shape[1] / drawn.width
-    # Pixel centres of the coarser class map lie at (c + 0.5) / ratio - 0.5 px.
-    to_classes = crops.picture_from_pixel(SEGMENTATION_SIZE) * ratio
-    to_classes[:, :, 2] += 0.5 * ratio - 0.5
-    images, classes = [], np.empty((len(flip), SEGMENTATION_SIZE, SEGMENTATION_SIZE), np.uint8)
-    for row, image in enumerate(drawn.images):
-        labels = drawn.segmentation[row]
-        if flip[row]:
-            image, labels = cv2.flip(image, 1), cv2.flip(labels, 1)
+    images = []
+    for image, to_picture in zip(drawn.images, crops.picture_from_pixel(CROP_SIZE)):
         repeat = rng is None or rng.random() < STRETCHED_BORDER
         images.append(
             cv2.warpAffine(
                 image,
-                to_picture[row],
+                to_picture,
                 (CROP_SIZE, CROP_SIZE),
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_REPLICATE if repeat else cv2.BORDER_CONSTANT,
             )
         )
-        cv2.warpAffine(
-            labels,
-            to_classes[row],
-            (SEGMENTATION_SIZE, SEGMENTATION_SIZE),
-            dst=classes[row],
-            flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=UNKNOWN_CLASS,
-        )
-    return images, classes
+    return images
+
+
+def cells_to_pixels(crops, width):
+    """(N,2,3) affine maps from the indices of the segmentation's cells, in pictures width x width
+    px, to the pixels of crops."""
+    cell = width / SEGMENTATION_SIDE
+    maps = crops.from_whole(width)
+    linear, shift = maps[:, :, :2] * (CROP_SIZE / width), (maps[:, :, 2] + 1) * (CROP_SIZE / 2) - 0.5
+    # Cell c has its centre at (c + 0.5) * cell px from the picture's edge, width / 2 from its middle.
+    shift = shift + linear @ np.full(2, cell / 2 - width / 2)
+    return np.concatenate([linear * cell, shift[:, :, None]], axis=2)
+
+
+def coarser(mask):
+    """(N,96,96) bool -> (N,48,48): whether any of the cells that make up a larger one is true."""
+    parts = SEGMENTATION_SIDE // SURFACE_SIDE
+    return mask.reshape(-1, SURFACE_SIDE, parts, SURFACE_SIDE, parts).any(axis=(2, 4))
 
 
 def pixels(points):
@@ -159,14 +178,18 @@ def pixels(points):
     return (points + 1) * (CROP_SIZE / 2) - 0.5
 
 
-def assemble(images, labels, segmentation, no_face):
+def assemble(images, labels, segmentation, surfaces, crop_from_whole, no_face):
     """The arrays that the losses take.
 
     image (N,128,128,3) uint8; points (N,P,2) crop coordinates; visible (N,P), 0 also outside the
     crop; identity, expression, gaze, rotation as Labels; face (N,) 0 or 1, which also says
-    whether the labels above mean anything; segmentation (N,32,32) uint8, 255 unknown.
+    whether the labels above mean anything. Of cells of the whole picture, whose places in the crop
+    crop_from_whole (N,2,3) tells as in Crops.from_whole: segmentation (N,96,96) uint8, 255 unknown;
+    canonical, depth, normal, relief, seen, lifted (N,48,48,…) as Surfaces. What lies outside the
+    crop is unknown.
     """
     inside = (np.abs(labels.points) < OUTSIDE_CROP).all(axis=2)
+    surfaces = surfaces.without(outside(crop_from_whole, SURFACE_SIDE))
     return {
         "image": np.stack(images),
         "points": labels.points,
@@ -176,8 +199,24 @@ def assemble(images, labels, segmentation, no_face):
         "gaze": labels.gaze,
         "rotation": labels.rotation,
         "face": (~no_face).astype(np.float32),
-        "segmentation": segmentation,
+        "crop_from_whole": crop_from_whole.astype(np.float32),
+        "segmentation": np.where(
+            outside(crop_from_whole, SEGMENTATION_SIDE), np.uint8(UNKNOWN_CLASS), segmentation
+        ),
+        **vars(surfaces),
     }
+
+
+def outside(crop_from_whole, side):
+    """(N,side,side) bool: cells of pictures whose centres lie outside the crops."""
+    axis = (np.arange(side) + 0.5) * (2 / side) - 1
+    across, down = crop_from_whole[:, :, 0], crop_from_whole[:, :, 1]
+    place = (
+        across[:, :, None, None] * axis
+        + down[:, :, None, None] * axis[:, None]
+        + crop_from_whole[:, :, 2, None, None]
+    )
+    return (np.abs(place) >= OUTSIDE_CROP).any(axis=1)
 
 
 class TrainingBatches(IterableDataset):

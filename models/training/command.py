@@ -17,7 +17,7 @@ from .pool import PoolShare, check_points
 PERIOD_SECONDS = 120.0
 LOSSES = (
     "total", "likelihood", "distance", "gap", "identity", "expression", "gaze", "rotation",
-    "segmentation", "face",
+    "segmentation", "canonical", "depth", "normal", "relief", "face",
 )  # fmt: skip
 
 

@@ -73,6 +73,6 @@ class Labels:
 
 
 def choose(flip, mirrored, plain):
-    """Rows of `mirrored` where flip (N,) is true, else of `plain`; float32."""
+    """Rows of `mirrored` where flip (N,) is true, else of `plain`, and of its type."""
     flip = np.reshape(flip, (-1,) + (1,) * (plain.ndim - 1))
-    return np.where(flip, mirrored, plain).astype(np.float32)
+    return np.where(flip, mirrored, plain).astype(plain.dtype)

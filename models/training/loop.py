@@ -155,8 +155,8 @@ class Trainer:
     def find_gradients(self, batch):
         """Gradients of the loss of a batch; returns its parts as scalars."""
         with torch.autocast(self.device.type, torch.bfloat16):
-            answer, segmentation = self.network(batch["image"])
-        total, parts = self.loss(answer, segmentation, batch, self.share)
+            answer, pixels = self.network(batch["image"])
+        total, parts = self.loss(answer, pixels, batch, self.share)
         self.optimizer.zero_grad(set_to_none=True)
         if total.requires_grad:  # no face, and nothing that answers without one learns
             total.backward()
@@ -199,10 +199,13 @@ class Trainer:
     def start_from_weights(self, path):
         """Take the averaged weights of another run's checkpoint, but begin a fresh run.
 
-        Parts that the checkpoint does not have at all stay new. Raises ValueError where one differs.
+        Parts that the checkpoint does not have at all stay new, and parts that this network does
+        not have are left out. Raises ValueError where one differs.
         """
         content = load_checkpoint(path)
         weights = content.get("average", content["network"])
+        own = dict(self.network.named_children())
+        weights = {k: v for k, v in weights.items() if k.partition(".")[0] in own}
         held = {name.partition(".")[0] for name in weights}
         new = {k: v for k, v in self.network.state_dict().items() if k.partition(".")[0] not in held}
         try:

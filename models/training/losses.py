@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from models.head import SHAPE_NAMES
-from models.reconstruction.config import UNKNOWN_CLASS
+
+from .pixel_losses import CLASS_WEIGHTS, pixel_losses
 
 HIDDEN_POINT_WEIGHT = 0.3  # of a point that is covered, self-occluded or outside the crop
 LANDMARK_WEIGHT = 2.0  # an iBUG point against a dense one
@@ -24,7 +25,6 @@ ACTIVE_FROM = 0.05  # weight from which a shape is in use
 EXPRESSION_SCALE = 0.25  # shape weight; below, the error counts by its square
 PARAMETER_SHARE = (0.7, 0.3)  # of the shape loss, at the start and at the end of training
 BALANCE_MEMORY = 0.98  # per step, of the running sizes of the balanced losses
-SEGMENTATION_CLASS_WEIGHTS = (0.5, 0.5, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0)  # small regions count more
 
 # Pairs of iBUG points whose difference carries expression: lids, lips, mouth width, brow height,
 # eye width (facts of the first trial: eye opening r .54 -> .72 at the same point error), and here
@@ -54,22 +54,22 @@ class ReconstructionLoss(nn.Module):
         point_weight[:68] = LANDMARK_WEIGHT
         self.register_buffer("point_weight", point_weight, persistent=False)
         self.register_buffer("gaps", torch.tensor(GAP_PAIRS), persistent=False)
-        classes = torch.tensor(SEGMENTATION_CLASS_WEIGHTS)
+        classes = torch.tensor(CLASS_WEIGHTS)
         self.register_buffer("class_weight", classes, persistent=False)
 
-    def forward(self, answer, segmentation_logits, batch, progress):
+    def forward(self, answer, pixels, batch, progress):
         """Sum and parts of the losses.
 
-        answer: Reconstruction; progress: share of the training done, 0..1.
+        answer: Reconstruction; pixels: PixelAnswer or None; progress: share of the training done,
+        0..1.
         Returns a scalar and a dictionary of detached scalars.
         """
         face = batch["face"] > 0.5
         weight = self.weights
-        parts = {
-            "face": weight.face * face_loss(answer.face_logit, batch["face"]),
-            "segmentation": weight.segmentation
-            * segmentation_loss(segmentation_logits, batch["segmentation"], self.class_weight),
-        }
+        parts = {"face": weight.face * face_loss(answer.face_logit, batch["face"])}
+        if pixels is not None:
+            losses = pixel_losses(pixels, batch, self.class_weight)
+            parts |= {name: getattr(weight, name) * loss for name, loss in losses.items()}
         if face.any():
             answer = type(answer)(*(value[face] for value in answer))
             batch = {name: value[face] for name, value in batch.items()}
@@ -230,16 +230,6 @@ def gaze_loss(predicted, true, expression):
 def rotation_loss(predicted, true):
     """Mean Frobenius distance of rotations (N,3,3)."""
     return distances((predicted - true).flatten(1)).mean() / ROTATION_SCALE
-
-
-def segmentation_loss(logits, classes, class_weight):
-    """Cross entropy of (N,8,32,32) logits against (N,32,32) uint8 classes, 255 left out."""
-    classes = classes.long()
-    loss = functional.cross_entropy(
-        logits, classes, class_weight, ignore_index=UNKNOWN_CLASS, reduction="sum"
-    )
-    known = classes != UNKNOWN_CLASS
-    return loss / known.sum().clamp_min(1)
 
 
 def face_loss(logit, face):

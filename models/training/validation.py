@@ -7,7 +7,7 @@ from models.reconstruction.network import answers
 VALIDATION_CHUNKS = 3  # of each pool; some 770 pictures
 COLUMNS = (
     "point_error", "landmark_error", "expression_r", "gaze_degrees", "pose_degrees",
-    "segmentation_iou", "face_accuracy",
+    "segmentation_iou", "canonical_mm", "depth_mm", "normal_degrees", "face_accuracy",
 )  # fmt: skip
 
 
