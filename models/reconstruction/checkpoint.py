@@ -10,7 +10,9 @@ from .config import NetworkConfig
 from .network import ReconstructionNetwork
 
 FORMAT = "mien-checkpoint"
-VERSION = 3  # 1 had shape weights behind a sigmoid, 2 no second look
+VERSION = 4  # 1 had shape weights behind a sigmoid, 2 no second look
+# Version 3 had this part instead of the per-pixel heads; the others are the same.
+FORMER_VERSION, FORMER_PART = 3, "segmentation_head."
 
 
 def save_checkpoint(path, network, **more):
@@ -31,7 +33,7 @@ def save_checkpoint(path, network, **more):
 
 
 def load_checkpoint(path):
-    """The dictionary written by `save_checkpoint`, on the CPU.
+    """The dictionary written by `save_checkpoint`, on the CPU; FORMER_PART is left out.
 
     Raises FileNotFoundError, or ValueError for a file that is no checkpoint of ours.
     """
@@ -43,22 +45,28 @@ def load_checkpoint(path):
         raise ValueError(f"{path} is not a readable checkpoint: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path} is not a Mien checkpoint")
-    if content["version"] != VERSION:
+    if content["version"] not in (FORMER_VERSION, VERSION):
         raise ValueError(f"{path} has checkpoint version {content['version']}, not {VERSION}")
+    for weights in ("network", "average"):
+        if weights in content:
+            kept = {k: v for k, v in content[weights].items() if not k.startswith(FORMER_PART)}
+            content[weights] = kept
     return content
+
+
+def take_weights(network, weights):
+    """Give a network the weights (name -> tensor) of a checkpoint; ValueError if they do not fit."""
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"these weights are of another network: {error}") from error
 
 
 def network_from(content):
     """The network of a loaded checkpoint, in evaluation mode; averaged weights if it has them.
 
-    Raises ValueError for weights of a network that was built otherwise.
+    Raises ValueError if they are of a network with other parts.
     """
     network = ReconstructionNetwork(NetworkConfig.from_dict(content["network_config"]))
-    try:
-        network.load_state_dict(content.get("average", content["network"]))
-    except RuntimeError as error:
-        raise ValueError(
-            "this checkpoint has other parts than the network of this version; "
-            "train on from it with --init"
-        ) from error
+    take_weights(network, content.get("average", content["network"]))
     return network.eval()

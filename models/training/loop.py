@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 import torch
 
-from models.reconstruction.checkpoint import load_checkpoint, save_checkpoint
+from models.reconstruction.checkpoint import load_checkpoint, save_checkpoint, take_weights
 from models.reconstruction.network import ReconstructionNetwork
 
 from .config import TrainingConfig
@@ -199,19 +199,13 @@ class Trainer:
     def start_from_weights(self, path):
         """Take the averaged weights of another run's checkpoint, but begin a fresh run.
 
-        Parts that the checkpoint does not have at all stay new, and parts that this network does
-        not have are left out. Raises ValueError where one differs.
+        Parts that the checkpoint does not have at all stay new. Raises ValueError where one differs.
         """
         content = load_checkpoint(path)
         weights = content.get("average", content["network"])
-        own = dict(self.network.named_children())
-        weights = {k: v for k, v in weights.items() if k.partition(".")[0] in own}
         held = {name.partition(".")[0] for name in weights}
         new = {k: v for k, v in self.network.state_dict().items() if k.partition(".")[0] not in held}
-        try:
-            self.network.load_state_dict(weights | new)
-        except RuntimeError as error:
-            raise ValueError(f"{path} is of another network: {error}") from error
+        take_weights(self.network, weights | new)
         self.average = MovingAverage(self.network, self.config.average)
         self.has_learnt = True
 
@@ -228,8 +222,8 @@ class Trainer:
         )
 
     def restore(self, content):
-        """Continue from a loaded checkpoint."""
-        self.network.load_state_dict(content["network"])
+        """Continue from a loaded checkpoint; raises ValueError if it is of another network."""
+        take_weights(self.network, content["network"])
         self.average.load(content["average"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.loss.load_state_dict(content["loss"])

@@ -14,7 +14,7 @@ from models.head import load_head
 from models.reconstruction.checkpoint import load_checkpoint, network_from, save_checkpoint
 from models.reconstruction.config import NetworkConfig
 from models.reconstruction.eight_bit import write_eight_bit
-from models.reconstruction.export import FACE_OUTPUTS, IN_HALVES, METADATA_KEY
+from models.reconstruction.export import FACE_OUTPUTS, IN_HALVES, METADATA_KEY, PIXEL_OUTPUTS
 from models.reconstruction.network import ReconstructionNetwork
 from models.reconstruction.unfolding import network_of
 from models.synthesis.pool import (
@@ -60,7 +60,7 @@ def pictures(count):
 def test_onnxruntime_agrees_with_torch(network, files, count):
     image = pictures(count)
     with torch.no_grad():
-        answer, logits = network(torch.from_numpy(image))
+        answer, pixels = network(torch.from_numpy(image))
     expected = answer.finished()
     assert list(expected) == list(FACE_OUTPUTS)
     session = onnxruntime.InferenceSession(files[0], providers=["CPUExecutionProvider"])
@@ -68,9 +68,11 @@ def test_onnxruntime_agrees_with_torch(network, files, count):
         assert value.shape == expected[name].shape, name
         assert np.abs(value - expected[name].numpy()).max() <= TOLERANCE, name
     session = onnxruntime.InferenceSession(files[1], providers=["CPUExecutionProvider"])
-    (segmentation,) = session.run(["segmentation"], {"image": image})
-    assert segmentation.shape == (count, 8, 32, 32)
-    assert np.abs(segmentation - logits.softmax(1).numpy()).max() <= TOLERANCE
+    expected = pixels.finished()
+    assert list(expected) == list(PIXEL_OUTPUTS)
+    for name, value in zip(PIXEL_OUTPUTS, session.run(list(PIXEL_OUTPUTS), {"image": image})):
+        assert value.shape == expected[name].shape, name
+        assert np.abs(value - expected[name].numpy()).max() <= TOLERANCE, name
 
 
 def test_restored_files_answer_as_the_network_did_and_are_normalised(network, files):
@@ -79,14 +81,14 @@ def test_restored_files_answer_as_the_network_did_and_are_normalised(network, fi
     assert fresh == set() and restored.config == network.config
     with torch.no_grad():
         expected, answered = (net(torch.from_numpy(image)) for net in (network, restored))
-        for one, other in zip((*expected[0], expected[1]), (*answered[0], answered[1])):
+        for one, other in zip((*expected[0], *expected[1]), (*answered[0], *answered[1])):
             assert (one - other).abs().max() <= TOLERANCE
         features = restored.backbone(torch.from_numpy(image))
         normalised_by_themselves = restored.backbone.train()(torch.from_numpy(image))
     for one, other in zip(features, normalised_by_themselves):
         assert (one - other).abs().max() <= TOLERANCE
     _, fresh = network_of(files[:1], image[:4])
-    assert fresh == {"segmentation_head"}
+    assert fresh == {"pixel_head"}
 
 
 def test_outputs_are_what_the_contract_says(files):
@@ -101,6 +103,23 @@ def test_outputs_are_what_the_contract_says(files):
     gram = out["rotation"] @ out["rotation"].transpose(0, 2, 1)
     assert np.abs(gram - np.eye(3)).max() < 1e-5
     assert np.allclose(np.linalg.det(out["rotation"]), 1, atol=1e-5)
+    session = onnxruntime.InferenceSession(files[1], providers=["CPUExecutionProvider"])
+    out = dict(zip(PIXEL_OUTPUTS, session.run(list(PIXEL_OUTPUTS), {"image": image})))
+    assert out["segmentation"].shape == (3, 8, 64, 64) and out["depth"].shape == (3, 64, 64)
+    assert out["canonical"].shape == out["normal"].shape == (3, 3, 64, 64)
+    assert np.allclose(out["segmentation"].sum(axis=1), 1, atol=1e-5)
+    assert np.allclose(np.linalg.norm(out["normal"], axis=1), 1, atol=1e-5)
+
+
+def test_a_network_without_per_pixel_heads_has_none_to_export(tmp_path, capsys):
+    plain = ReconstructionNetwork(NetworkConfig(points=POINTS, pixel_widths=())).eval()
+    save_checkpoint(tmp_path / "c.pt", plain)
+    words = ["export", str(tmp_path / "c.pt"), "-o", str(tmp_path / "face.onnx")]
+    assert main([*words, "--pixels", str(tmp_path / "pixels.onnx")]) == 2
+    assert "no per-pixel heads" in capsys.readouterr().err
+    assert main(words) == 0
+    _, fresh = network_of([tmp_path / "face.onnx"], pictures(4))
+    assert fresh == set()
 
 
 def test_metadata_tells_trained_from_untrained(files, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from models.head import load_head
+from models.synthesis.pixel_labels import Posed, label_pixels
 from models.synthesis.pool import (
     IMAGE_SIDE,
     SEGMENTATION_SIDE,
@@ -16,10 +17,12 @@ from models.synthesis.pool import (
     Sample,
     write_chunk,
 )
+from models.synthesis.raster import vertex_normals
 
 FOCAL = 400.0
 DISTANCE = 0.55  # metres; the face then fills about half of the picture
 LOOKING_AT_US = np.diag([1.0, -1.0, -1.0])
+RELIEF = (40, 20, 0)  # of 127; the same everywhere, to the right and down in the camera's frame
 
 
 def dotted_face(head, rng):
@@ -28,9 +31,9 @@ def dotted_face(head, rng):
     expression = rng.random(52) * (rng.random(52) < 0.15)
     gaze = rng.normal(0, 0.2, (2, 2))
     rotation = Rotation.from_euler("yxz", rng.normal(0, 0.2, 3)).as_matrix() @ LOOKING_AT_US
-    vertices = head.evaluate(identity, expression, gaze)[head.point_vertices]
-    camera = vertices @ rotation.T + [0, 0, DISTANCE]
-    points = camera[:, :2] / camera[:, 2:] * FOCAL + (IMAGE_SIDE - 1) / 2
+    camera = head.evaluate(identity, expression, gaze) @ rotation.T + [0, 0, DISTANCE]
+    screen = camera[:, :2] / camera[:, 2:] * FOCAL + (IMAGE_SIDE - 1) / 2
+    points = screen[head.point_vertices]
     image = np.full((IMAGE_SIDE, IMAGE_SIDE, 3), rng.integers(40, 200, 3), np.uint8)
     for i, (x, y) in enumerate(points):
         colour = (i % 7 * 36, i % 5 * 60, 255 if i < 68 else 0)
@@ -43,7 +46,20 @@ def dotted_face(head, rng):
         identity=identity.astype(np.float32), expression=expression.astype(np.float32),
         gaze=gaze.astype(np.float32), rotation=rotation.astype(np.float32), face=1,
         segmentation=segmentation, source=SOURCE_RENDERED, focal=FOCAL,
+        surface=surface(head, camera, np.column_stack([screen, camera[:, 2]])),
     )  # fmt: skip
+
+
+def surface(head, camera, screen):
+    """The labels of the surface of a head (V,3) in camera space that appears at screen (V,3)."""
+    normals = vertex_normals(camera.astype(np.float32), head.triangles)
+    labels = label_pixels(
+        Posed(screen, head.triangles, normals, IMAGE_SIDE, True, DISTANCE), head.mean
+    )
+    bent = labels["normal"] + np.array(RELIEF)
+    length = np.linalg.norm(bent, axis=-1, keepdims=True)
+    labels["detail"] = np.where(labels["normal"].any(axis=-1)[..., None], 127 * bent / length, 0)
+    return labels
 
 
 def background(head, rng):

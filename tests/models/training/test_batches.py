@@ -6,7 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
-from models.synthesis.pool import SKIN, chunk_path, open_chunk
+from models.reconstruction.config import UNKNOWN_CLASS
+from models.synthesis.pool import GLASSES, HAIR, OCCLUDER, SKIN, chunk_path, open_chunk
+from models.synthesis.raster import vertex_normals
 from models.training.batches import (
     Drawn,
     TrainingBatches,
@@ -98,8 +100,9 @@ def test_labels_fit_the_pictures(pool, head_model):
         at_points = batch["image"][row][pixel[:, 1], pixel[:, 0]].astype(int)
         ground = batch["image"][row][2, 2].astype(int)
         assert (np.abs(at_points - ground).max(axis=1) > 20).mean() > 0.95
-        cell = np.rint((batch["points"][row, 30] + 1) * 16 - 0.5).astype(int)
-        assert batch["segmentation"][row, cell[1], cell[0]] == SKIN
+        nose = places(batch, "segmentation", row) - batch["points"][row, 30]
+        cell = np.unravel_index(np.square(nose).sum(axis=-1).argmin(), nose.shape[:2])
+        assert batch["segmentation"][row][cell] == SKIN
 
 
 def test_training_batches_keep_labels_on_flipped_and_turned_pictures(pool, head_model):
@@ -138,3 +141,73 @@ def test_a_pool_for_another_head_is_refused(pool, head_model):
     check_points(share, len(head_model.point_vertices))
     with pytest.raises(ValueError, match="render the pool again"):
         check_points(share, len(head_model.point_vertices) + 1)
+
+
+def places(batch, name, row):
+    """Crop coordinates (S,S,2) of the centres of the cells in which a label is given."""
+    side = batch[name].shape[1]
+    axis = (np.arange(side) + 0.5) * 2 / side - 1
+    whole = np.stack(np.meshgrid(axis, axis), axis=2)
+    linear, shift = np.split(batch["crop_from_whole"][row], [2], axis=1)
+    return whole @ linear.T + shift[:, 0]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_surface_labels_are_those_of_the_head_that_the_other_labels_describe(
+    pool, head_model, moved
+):
+    """Cells at visible points hold the point's place on the mean head, its depth in the crop's
+    camera and its normal; also in mirrored pictures and in turned and shifted crops."""
+    chunk = open_chunk(chunk_path(pool, 1))
+    drawn = Drawn.of([(chunk, index) for index in range(11)] * (4 if moved else 1))
+    rng = np.random.default_rng(4)
+    batch = clean_batch(drawn)
+    if moved:
+        batch = training_batch(drawn, MirrorTables.of(head_model), rng, occluders=False)
+    away, deeper, turned, bent, right = [], [], [], [], []
+    for row in np.flatnonzero(batch["face"]):
+        posed = [batch[name][row] for name in ("identity", "expression", "gaze")]
+        camera = head_model.evaluate(*posed) @ batch["rotation"][row].T
+        normals = vertex_normals(camera.astype(np.float32), head_model.triangles)
+        cells, seen = places(batch, "seen", row), batch["seen"][row]
+        inner = np.flatnonzero(batch["visible"][row])
+        for point in inner[(inner >= 17) & (normals[head_model.point_vertices[inner], 2] < -0.7)]:
+            gap = np.linalg.norm(cells - batch["points"][row, point], axis=-1)
+            cell = np.unravel_index(np.where(seen, gap, np.inf).argmin(), gap.shape)
+            if gap[cell] < 0.03:  # crop units; half a cell
+                vertex = head_model.point_vertices[point]
+                away.append(batch["canonical"][row][cell] - head_model.mean[vertex])
+                deeper.append(batch["depth"][row][cell] - camera[vertex, 2])
+                normal, relief = batch["normal"][row][cell], batch["relief"][row][cell]
+                turned.append(normal @ normals[vertex])
+                bent.append(np.linalg.norm(normal + relief))
+                right.append(relief[0])
+    assert len(away) > 100 * (1 + moved)
+    assert np.median(np.linalg.norm(away, axis=1)) < 0.004
+    assert np.median(np.abs(deeper)) < 0.002
+    assert np.median(turned) > np.cos(np.radians(10))
+    assert np.allclose(bent, 1, atol=0.02)
+    right = np.array(right)
+    assert (right < 0).any() == moved, "the pool's leads to the right"
+
+
+def test_what_is_painted_before_a_face_hides_its_surface(pool, head_model):
+    chunk = open_chunk(chunk_path(pool, 1))
+    drawn = Drawn.of([(chunk, index % 11) for index in range(88)])
+    tables, hidden = MirrorTables.of(head_model), 0
+    batch = training_batch(drawn, tables, np.random.default_rng(6), camera=False)
+    for row in np.flatnonzero(batch["face"]):
+        classes, seen = batch["segmentation"][row], batch["seen"][row]
+        painted = np.isin(classes, (HAIR, GLASSES, OCCLUDER)).reshape(48, 2, 48, 2).any(axis=(1, 3))
+        assert not (seen & painted).any() and not batch["lifted"][row][painted].any()
+        hidden += painted.any()
+    assert hidden > 10
+    assert (batch["segmentation"] == UNKNOWN_CLASS).any(), "what lies outside the crop"
+
+
+def test_a_pool_without_surfaces_knows_none(pool, tmp_path, head_model):
+    shutil.copytree(chunk_path(pool, 1), chunk_path(tmp_path, 1))
+    (chunk_path(tmp_path, 1) / "surface.npy").unlink()
+    batch = clean_batch(Drawn.of([(open_chunk(chunk_path(tmp_path, 1)), 0)]))
+    assert not batch["seen"].any() and not batch["lifted"].any()
+    assert np.isfinite(batch["depth"]).all() and not batch["canonical"].any()

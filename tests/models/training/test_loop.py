@@ -23,7 +23,7 @@ from models.training.schedule import MovingAverage, learning_rate
 
 SMALL = NetworkConfig(
     widths=(16, 16, 32, 32), depths=(1, 1, 1, 1), pyramid=16, point_hidden=64,
-    identity_hidden=32, expression_hidden=32,
+    identity_hidden=32, expression_hidden=32, pixel_widths=(16, 16, 16, 32),
 )  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def test_losses_fall_on_a_handful_of_faces(pool, head_model):
         history.append(trainer.step(batch))
         trainer.progress.steps += 1
     first, last = history[0], history[-1]
-    for name in ("distance", "gap", "rotation", "segmentation", "identity"):
+    for name in ("distance", "gap", "rotation", "segmentation", "canonical", "normal", "identity"):
         assert last[name] < 0.7 * first[name], name
     assert last["expression"] < 0.95 * first["expression"], "slower: dots hardly show it"
     assert last["total"] < 0.5 * first["total"]
@@ -104,6 +104,25 @@ def test_a_part_that_the_first_weights_lack_begins_anew(head_model, tmp_path):
     assert torch.equal(new, taught.network.second_look.eye.hidden.weight)
     with pytest.raises(ValueError, match="another network"):
         Trainer(plain, head_model).start_from_weights(saved(taught, tmp_path / "taught"))
+
+
+def test_checkpoints_of_the_version_before_are_trained_on(head_model, tmp_path):
+    """Its segmentation head is left out, the per-pixel heads begin anew."""
+    plain = config(head_model, 1.0)
+    before = replace(plain, network=replace(plain.network, pixel_widths=()))
+    Trainer(before, head_model).save(tmp_path)
+    content = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    content["version"] = 3
+    content["network_config"].pop("pixel_widths")
+    for weights in ("network", "average"):
+        content[weights]["segmentation_head.classify.bias"] = torch.zeros(8)
+    torch.save(content, tmp_path / CHECKPOINT)
+    taught = Trainer(plain, head_model)
+    taught.start_from_weights(tmp_path / CHECKPOINT)
+    stem = "backbone.stem.0.weight"
+    assert torch.equal(taught.network.state_dict()[stem], content["average"][stem])
+    with pytest.raises(ValueError, match="another network"):
+        network_from(load_checkpoint(tmp_path / CHECKPOINT))
 
 
 def saved(trainer, folder):
@@ -199,8 +218,8 @@ def test_half_precision_is_for_the_features_alone(pool, head_model):
     kinds = {}
     stem, network = trainer.network.backbone.stem[0], trainer.network
     stem.register_forward_hook(lambda _m, _i, out: kinds.update(features=out.dtype))
-    network.register_forward_hook(lambda _m, _i, out: kinds.update(zip(out[0]._fields, [
-        value.dtype for value in out[0]])))  # fmt: skip
+    network.register_forward_hook(lambda _m, _i, out: kinds.update(
+        (name, value.dtype) for part in out for name, value in part._asdict().items()))
     trainer.step({name: torch.from_numpy(array) for name, array in arrays.items()})
     assert kinds.pop("features") == torch.bfloat16
     assert set(kinds.values()) == {torch.float32}

@@ -6,6 +6,7 @@ import torch
 
 from models.head import SHAPE_NAMES
 from models.reconstruction.network import Reconstruction
+from models.reconstruction.pixels import PixelAnswer
 from models.training.config import LossWeights
 from models.training.losses import (
     BALANCE_MEMORY,
@@ -17,9 +18,9 @@ from models.training.losses import (
     gaze_loss,
     identity_loss,
     point_losses,
-    segmentation_loss,
     within_range,
 )
+from models.training.pixel_losses import at_labels, overlap_loss, segmentation_loss, vector_loss
 
 
 def test_the_likelihood_is_lowest_at_the_true_spread():
@@ -86,13 +87,50 @@ def test_a_closed_eye_has_no_gaze():
     assert gaze_loss(wrong, true, expression) == 0
 
 
+def test_a_small_class_counts_as_much_as_a_large_one():
+    """Whichever of the three that occur is taken for another one, a third of the overlap is lost."""
+    classes = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
+    right = torch.nn.functional.one_hot(classes, 8).float()
+    assert overlap_loss(right, classes) == 0
+    for value in range(3):
+        missed = torch.where((classes == value)[:, None], torch.eye(8)[5], right)
+        assert overlap_loss(missed, classes) == pytest.approx(1 / 3)
+
+
 def test_unknown_classes_do_not_count():
-    logits = torch.randn(2, 8, 32, 32)
-    classes = torch.full((2, 32, 32), 255, dtype=torch.uint8)
+    logits = torch.randn(2, 8, 96, 96)
+    classes = torch.full((2, 96, 96), 255, dtype=torch.uint8)
     assert segmentation_loss(logits, classes, torch.ones(8)) == 0
     classes[0, 0, 0] = 3
-    one = segmentation_loss(logits, classes, torch.ones(8))
-    assert one == pytest.approx(-logits.log_softmax(1)[0, 3, 0, 0].item(), rel=1e-5)
+    other = logits.clone()
+    other[1] += 9 * torch.randn(8, 96, 96)
+    losses = [segmentation_loss(some, classes, torch.ones(8)) for some in (logits, other)]
+    assert losses[0] == losses[1] and losses[0] > 0
+    logits[0, 3, 0, 0] += 30
+    assert segmentation_loss(logits, classes, torch.ones(8)) == pytest.approx(0, abs=1e-5)
+
+
+def test_answers_are_read_where_the_labels_lie():
+    """An answer that is the place in the crop reads as that of the cell, in turned crops too."""
+    axis = (torch.arange(64) + 0.5) / 32 - 1
+    answer = torch.stack(torch.meshgrid(axis, axis, indexing="xy")).repeat(2, 1, 1, 1)
+    crop_from_whole = torch.tensor([[[1.2, 0.3, 0.1], [-0.3, 1.2, 0]], [[0.9, 0, 0.2], [0, 0.9, 0]]])
+    axis = (torch.arange(48) + 0.5) / 24 - 1
+    whole = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=2).reshape(1, -1, 2)
+    place = whole @ crop_from_whole[:, :, :2].mT + crop_from_whole[:, None, :, 2]
+    inside = (place.abs() < 0.98).all(dim=2)
+    read = at_labels(answer, crop_from_whole, 48).flatten(2).mT
+    assert 1000 < inside.sum() < 2 * 48 * 48
+    assert torch.allclose(read[inside], place[inside], atol=1e-5)
+
+
+def test_geometry_counts_where_the_head_is_seen():
+    said, true = torch.randn(2, 3, 48, 48), torch.randn(2, 48, 48, 3)
+    known = torch.zeros(2, 48, 48, dtype=torch.bool)
+    assert vector_loss(said, true, known, 0.1) == 0
+    known[1, 4, 7] = True
+    said[1, :, 4, 7] = true[1, 4, 7] + torch.tensor([0.0, 0.3, 0.4])
+    assert vector_loss(said, true, known, 0.1).item() == pytest.approx(26**0.5 - 1, rel=1e-4)
 
 
 def test_parameters_are_scaled_to_the_vertices_they_produce():
@@ -109,7 +147,7 @@ def test_parameters_are_scaled_to_the_vertices_they_produce():
     assert PARAMETER_SHARE[0] > PARAMETER_SHARE[1]
 
 
-def test_crops_without_a_face_teach_the_face_score_alone():
+def test_crops_without_a_face_teach_the_face_score_and_regions_alone():
     torch.manual_seed(2)
     points = 80
     loss = ReconstructionLoss(LossWeights(), torch.randn(60, points, 3), torch.randn(52, points, 3))
@@ -124,14 +162,30 @@ def test_crops_without_a_face_teach_the_face_score_alone():
         "points": torch.rand(2, points, 2), "visible": torch.ones(2, points),
         "identity": torch.rand(2, 60), "expression": torch.rand(2, 52),
         "gaze": torch.rand(2, 2, 2), "rotation": torch.rand(2, 3, 3),
-        "segmentation": torch.full((2, 32, 32), 255, dtype=torch.uint8),
+        "segmentation": torch.full((2, 96, 96), 1, dtype=torch.uint8),
+        "crop_from_whole": torch.eye(2, 3).repeat(2, 1, 1),
+        "canonical": torch.rand(2, 48, 48, 3), "depth": torch.rand(2, 48, 48),
+        "normal": torch.rand(2, 48, 48, 3), "relief": torch.rand(2, 48, 48, 3),
+        "seen": torch.ones(2, 48, 48, dtype=torch.bool),
+        "lifted": torch.ones(2, 48, 48, dtype=torch.bool),
     }  # fmt: skip
-    total, parts = loss(answer, torch.randn(2, 8, 32, 32), batch, 0.0)
+    pixels = PixelAnswer(
+        *(
+            torch.rand(2, *shape, 64, 64).requires_grad_()
+            for shape in ((8,), (3,), (), (3,), (3,))
+        )
+    )
+    total, parts = loss(answer, pixels, batch, 0.0)
     total.backward()
     for name, value in answer._asdict().items():
         gradient = value.grad.reshape(2, -1).abs().sum(1)
         assert gradient[0] > 0 and (gradient[1] > 0) == (name == "face_logit"), name
+    for name, value in pixels._asdict().items():
+        gradient = value.grad.reshape(2, -1).abs().sum(1)
+        assert gradient[0] > 0 and (gradient[1] > 0) == (name == "segmentation"), name
     assert total.item() == pytest.approx(sum(p.item() for p in parts.values()), rel=1e-5)
     batch["face"][:] = 0
-    _, parts = loss(answer, torch.randn(2, 8, 32, 32), batch, 0.0)
-    assert set(parts) == {"face", "segmentation"}
+    _, parts = loss(answer, pixels, batch, 0.0)
+    assert {name for name, part in parts.items() if part != 0} == {"face", "segmentation"}
+    _, parts = loss(answer, None, batch, 0.0)
+    assert set(parts) == {"face"}
