@@ -11,8 +11,8 @@ BATCH = 32
 def load_predictor(path, pixels=None, threads=1):
     """predict(image uint8 (N,128,128,3)) -> dictionary of arrays named as the ONNX outputs.
 
-    path: an ONNX file of `models export`, or a checkpoint (then with segmentation). pixels: the
-    ONNX file with the per-pixel outputs. Raises FileNotFoundError or ValueError.
+    path: an ONNX file of `models export`, or a checkpoint (then with the per-pixel outputs, if its
+    network has them). pixels: the ONNX file with those. Raises FileNotFoundError or ValueError.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"there are no weights {path}")

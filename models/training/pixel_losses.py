@@ -67,22 +67,26 @@ def segmentation_loss(logits, classes, class_weight):
     """Of (N,8,H,W) logits against (N,H,W) uint8 classes, 255 left out: cross entropy, and what the
     classes lack of full overlap; see `overlap_loss`."""
     known = classes != UNKNOWN_CLASS
-    logits, classes = logits.permute(0, 2, 3, 1)[known], classes[known].long()
+    # Classes first: a softmax over so short a last axis is slow.
+    logits, classes = logits.transpose(0, 1)[:, known], classes[known].long()
     if not len(classes):
         return logits.sum()  # 0, with a gradient
-    entropy = functional.cross_entropy(logits, classes, class_weight, reduction="sum")
-    overlap = overlap_loss(logits.softmax(dim=1), classes)
-    return (1 - OVERLAP_SHARE) * entropy / len(classes) + OVERLAP_SHARE * overlap
+    said = logits.log_softmax(dim=0)
+    true = said.gather(0, classes[None])[0]
+    entropy = -(class_weight[classes] * true).mean()
+    return (1 - OVERLAP_SHARE) * entropy + OVERLAP_SHARE * overlap_loss(said.exp(), classes)
 
 
 def overlap_loss(probability, classes):
     """1 - soft intersection over union (Rahman, Wang 2016), over a batch's K cells.
 
-    probability (K,8), classes (K,). The mean over the classes that occur: each counts the same,
+    probability (8,K), classes (K,). The mean over the classes that occur: each counts the same,
     however small, as it does in the measure.
     """
-    true = functional.one_hot(classes, len(SEGMENTATION_CLASSES)).to(probability.dtype)
-    hit = (probability * true).sum(dim=0)
-    union = probability.sum(dim=0) + true.sum(dim=0) - hit
-    occurs = true.any(dim=0)
+    true = probability.gather(0, classes[None])[0]
+    nothing = probability.new_zeros(len(SEGMENTATION_CLASSES))
+    hit = nothing.index_add(0, classes, true)
+    count = nothing.index_add(0, classes, torch.ones_like(true))
+    union = probability.sum(dim=1) + count - hit
+    occurs = count > 0
     return (1 - hit[occurs] / union[occurs]).mean()
