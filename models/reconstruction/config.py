@@ -65,5 +65,5 @@ class NetworkConfig:
     @classmethod
     def from_dict(cls, values):
         """The config from a checkpoint's plain dictionary (lists become tuples)."""
-        values = {"refinement": False} | values  # networks that do not say had none
+        values = {"refinement": False, "pixel_widths": ()} | values  # who does not say had none
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

@@ -72,16 +72,17 @@ def export_network(network, path, pixels_path=None, training=None):
         "segmentation_classes": list(SEGMENTATION_CLASSES),
         "training": training or {},
     }
-    write_graph(FaceGraph(network), path, FACE_OUTPUTS, metadata)
+    write_graph(FaceGraph(network), path, FACE_OUTPUTS, metadata, halves=True)
     if pixels_path:
-        write_graph(PixelGraph(network), pixels_path, PIXEL_OUTPUTS, metadata)
+        # In halves the worst of many cells' classes are off by .0014, their normals by .015.
+        write_graph(PixelGraph(network), pixels_path, PIXEL_OUTPUTS, metadata, halves=False)
 
 
-def write_graph(module, path, outputs, metadata):
+def write_graph(module, path, outputs, metadata, halves):
     """Trace `module` for any number of pictures and write it, whole or not at all.
 
-    Uses the tracing exporter: it needs no package beyond onnx and folds batch normalisation into
-    the convolutions.
+    halves: whether large constants are stored in 16 bits; see `store_halves`. Uses the tracing
+    exporter: it needs no package beyond onnx and folds batch normalisation into the convolutions.
     """
     image = torch.zeros(2, CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8)
     beside = f"{path}.partial"
@@ -98,7 +99,8 @@ def write_graph(module, path, outputs, metadata):
             dynamic_axes={name: {0: "faces"} for name in ("image", *outputs)},
         )
     model = onnx.load(beside)
-    store_halves(model.graph)
+    if halves:
+        store_halves(model.graph)
     onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(metadata, sort_keys=True)})
     onnx.checker.check_model(model)
     onnx.save(model, beside)

@@ -55,7 +55,7 @@ def network_of(paths, image):
             put(own, f"{layer}.weight", weight, path)
             known.add(f"{layer}.weight")
             if operator == "Conv":
-                offsets[layer] = torch.from_numpy(values[1])
+                offsets[layer] = torch.from_numpy(np.array(values[1]))
     normalise_again(network, layers, offsets, torch.from_numpy(np.ascontiguousarray(image)))
     return network, {name.split(".")[0] for name in own} - {name.split(".")[0] for name in known}
 
@@ -68,7 +68,8 @@ def config_of(path):
     config = json.loads(metadata[METADATA_KEY]).get("network")
     if config:
         return NetworkConfig.from_dict(config)
-    return replace(NetworkConfig.of(load_head()), refinement=False)  # as it was before files said
+    # As it was before files said.
+    return replace(NetworkConfig.of(load_head()), refinement=False, pixel_widths=())
 
 
 def contents(path):
