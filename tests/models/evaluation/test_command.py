@@ -64,7 +64,7 @@ def test_bad_input_is_one_sentence(weights, tmp_path, capsys):
     assert main(["evaluate", "landmarks", empty, "--boxes", "--weights", weights]) == 2
     (tmp_path / "labels.json").write_text(json.dumps({"img/a.png": {"faces": [FACE]}}))
     assert main(["evaluate", "landmarks", empty, "--weights", weights]) == 2
-    assert main(["evaluate", "rendered", empty, "--weights", weights]) == 2
+    assert main(["evaluate", "geometry", empty, "--weights", weights]) == 2
     assert main(["evaluate", "speed", "--weights", str(tmp_path / "none.onnx")]) == 2
     (tmp_path / "bad.onnx").write_text("no model")
     assert main(["evaluate", "speed", "--weights", str(tmp_path / "bad.onnx")]) == 2
