@@ -61,6 +61,11 @@ def _add_stability(kinds):
     )
     command.add_argument("--clips", help="folder of real clips beside MediaPipe's tracks")
     command.add_argument("--quality", choices=("take", "live"), default="take")
+    command.add_argument(
+        "--network", nargs="?", const=SHIPPED, metavar="FILE",
+        help="not takes of the films, but what a checkpoint or ONNX file says of their frames, and "
+        "how its errors change from frame to frame (default: the shipped one)",
+    )  # fmt: skip
     command.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
 
 
@@ -163,12 +168,16 @@ def films(arguments):
     from models.synthesis.command import SEQUENCE_FRAMES, fill_films
     from models.synthesis.sequence import SequenceRenderer
 
+    from .frame_errors import network_on_films
+    from .predictor import load_predictor
     from .stability_run import rendered_films
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(arguments.films or place)
         if arguments.render:
             fill_films(SequenceRenderer(), folder, arguments.render, 0, SEQUENCE_FRAMES)
+        if arguments.network:
+            return network_on_films(folder, load_predictor(arguments.network))
         return rendered_films(folder, arguments.quality)
 
 

@@ -16,7 +16,7 @@ from models.synthesis.occluders import occlude
 from models.synthesis.pool import SOURCE_BACKGROUND
 
 from .config import TrainingConfig
-from .jitter import anywhere, jitter
+from .jitter import anywhere, jitter, nudge
 from .labels import Labels, MirrorTables
 from .parallel import ALONE
 from .pool import GrowingPool
@@ -60,35 +60,54 @@ class Drawn:
         return self.images[0].shape[1]
 
 
-def training_batch(drawn, tables, rng, occluders=True, camera=True):
+def training_batch(drawn, tables, rng, occluders=True, camera=True, neighbours=0):
     """A batch dictionary of numpy arrays from N drawn samples; see `assemble`.
 
-    occluders, camera: as in TrainingConfig.
+    occluders, camera: as in TrainingConfig. neighbours: so many samples at the end are those at the
+    beginning once more, and are shown as the next frame of a film shows them: from a crop that lies
+    a little beside, with the same things before them, spoilt by the same camera, but with noise of
+    their own. The batch then also has neighbour (N,) int64: the row of the frame before, else -1.
     """
     count = len(drawn.images)
+    former, latter = slice(neighbours), slice(count - neighbours, count)
     flip = rng.random(count) < 0.5
+    flip[latter] = flip[former]
     labels = drawn.labels.mirrored(flip, tables, drawn.width)
     crops, miss = training_crops(drawn, labels, rng)
+    if neighbours:
+        seed = rng.integers(2**63)
+        crops, miss[latter] = crops[: count - neighbours].then(nudge(crops[former], rng)), miss[former]
     labels = labels.in_crops(crops, drawn.width)
-    images, segmentation = cut(drawn, crops, flip, rng)
+    stretched = rng.random(count) < STRETCHED_BORDER
+    stretched[latter] = stretched[former]
+    images, segmentation = cut(drawn, crops, flip, stretched)
     seen = labels.visible
     for row in range(count):
+        shown = row - (count - neighbours) if row >= count - neighbours else row
+        # Both frames of a pair have the same chances, but for the noise.
+        paired = shown < neighbours
+        chance = np.random.default_rng((seed, shown)) if paired else rng
         if occluders and not (miss[row] or drawn.background[row]):
-            donor = drawn.images[(row + 1) % count]
+            donor = drawn.images[(shown + 1) % count]
             points = pixels(labels.points[row])
-            occluded = occlude(images[row], points, rng, donor)
+            occluded = occlude(images[row], points, chance, donor)
             occluded.paint_classes(segmentation[row])
             seen[row][occluded.covered] = 0
             images[row] = occluded.image
         if camera:
-            images[row] = damage(images[row], rng)
-    return assemble(images, labels, segmentation, miss | drawn.background)
+            images[row] = damage(images[row], chance, rng if paired else None)
+    batch = assemble(images, labels, segmentation, miss | drawn.background)
+    if neighbours:
+        batch["neighbour"] = np.full(count, -1)
+        batch["neighbour"][latter] = np.arange(neighbours)
+    return batch
 
 
 def clean_batch(drawn):
     """The same without any chance, for validation: well-placed crops of clean pictures."""
     crops, background = face_or_whole_crops(drawn, drawn.labels), drawn.background
-    images, segmentation = cut(drawn, crops, np.zeros(len(background), bool), None)
+    nowhere, everywhere = np.zeros(len(background), bool), np.ones(len(background), bool)
+    images, segmentation = cut(drawn, crops, nowhere, everywhere)
     return assemble(images, drawn.labels.in_crops(crops, drawn.width), segmentation, background)
 
 
@@ -116,11 +135,11 @@ def pick(where, first, second):
     )
 
 
-def cut(drawn, crops, flip, rng):
+def cut(drawn, crops, flip, stretched):
     """Crops' pixels, list of (128,128,3) uint8, and classes (N,32,32) uint8.
 
-    flip (N,): cut from the mirrored picture. rng chooses what lies beyond the picture's edge;
-    None: its edge repeated.
+    flip (N,): cut from the mirrored picture. stretched (N,): what lies beyond the picture repeats
+    its edge; else it is black.
     """
     to_picture = crops.picture_from_pixel(CROP_SIZE)
     ratio = drawn.segmentation.shape[1] / drawn.width
@@ -132,14 +151,13 @@ def cut(drawn, crops, flip, rng):
         labels = drawn.segmentation[row]
         if flip[row]:
             image, labels = cv2.flip(image, 1), cv2.flip(labels, 1)
-        repeat = rng is None or rng.random() < STRETCHED_BORDER
         images.append(
             cv2.warpAffine(
                 image,
                 to_picture[row],
                 (CROP_SIZE, CROP_SIZE),
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_REPLICATE if repeat else cv2.BORDER_CONSTANT,
+                borderMode=cv2.BORDER_REPLICATE if stretched[row] else cv2.BORDER_CONSTANT,
             )
         )
         cv2.warpAffine(
@@ -196,6 +214,7 @@ class TrainingBatches(IterableDataset):
                 f"{processes.count} processes cannot share batches of {config.batch} evenly"
             )
         self.count = config.batch // processes.count
+        self.neighbours = round(config.neighbours * self.count)
         self.rank = processes.rank
         self.shares = shares
         self.tables = tables
@@ -210,8 +229,11 @@ class TrainingBatches(IterableDataset):
         number += self.first
         while True:
             rng = np.random.default_rng((config.seed, number, self.rank))
-            drawn = Drawn.of([self.draw(pools, rng) for _ in range(self.count)])
-            batch = training_batch(drawn, self.tables, rng, config.occluders, config.camera)
+            picks = [self.draw(pools, rng) for _ in range(self.count - self.neighbours)]
+            drawn = Drawn.of(picks + picks[: self.neighbours])
+            batch = training_batch(
+                drawn, self.tables, rng, config.occluders, config.camera, self.neighbours
+            )
             yield {name: torch.from_numpy(array) for name, array in batch.items()}
             number += step
 
