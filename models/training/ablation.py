@@ -29,6 +29,7 @@ PICTURES = 300_000
 WIDTHS = (16, 32, 64, 96)
 PYRAMID, POINT_HIDDEN, IDENTITY_HIDDEN, EXPRESSION_HIDDEN = 24, 128, 64, 128
 LEARNING_RATE = 3e-3
+WARM_UP_SHARE = 0.1  # of the steps, at most: short runs would never be warm
 FIGURES = "figures.json"
 HELD_OUT_FIGURES = ("point_error", "expression_r", "identity_r", "gaze_degrees", "pose_degrees")
 
@@ -88,6 +89,10 @@ def add_arguments(parser):
             "--pictures", type=int, default=PICTURES, help=f"each run ({PICTURES})"
         )
         question.add_argument(
+            "--batch", type=int, default=TrainingConfig.batch,
+            help=f"pictures a step ({TrainingConfig.batch}; fewer where --pictures are few)",
+        )  # fmt: skip
+        question.add_argument(
             "--only", choices=steps, action="append",
             help="these steps; figures of others are kept",
         )  # fmt: skip
@@ -107,15 +112,15 @@ def run(arguments):
 
     torch.set_num_threads(1)
     head, labels = load_head(), load_labels(arguments.faces)
-    if arguments.pictures < 1:
-        raise ValueError("--pictures must be positive")
+    if min(arguments.pictures, arguments.batch) < 1:
+        raise ValueError("--pictures and --batch must be positive")
     steps = QUESTIONS[arguments.question]
     wanted = {name: steps[name] for name in arguments.only or steps}
     shares = {name: pool_shares(step, arguments, head) for name, step in wanted.items()}
     for name, step in wanted.items():
         folder = arguments.out / name
         content = former_run(folder, resume=True)
-        train(config(step, arguments.pictures, head), head, shares[name], folder,
+        train(config(step, arguments.pictures, arguments.batch, head), head, shares[name], folder,
               content=content, workers=arguments.workers)  # fmt: skip
         predict = load_predictor(folder / CHECKPOINT)
         figures = from_boxes(arguments.faces, labels, predict)
@@ -140,15 +145,17 @@ def pool_shares(step, arguments, head):
     return shares
 
 
-def config(step, pictures, head):
-    """How a step is trained."""
+def config(step, pictures, batch, head):
+    """How a step is trained, with so many pictures in all and in a batch."""
     small = {"widths": WIDTHS, "pyramid": PYRAMID, "point_hidden": POINT_HIDDEN,
              "identity_hidden": IDENTITY_HIDDEN, "expression_hidden": EXPRESSION_HIDDEN,
              "second_look": False}  # fmt: skip
     network = replace(NetworkConfig.of(head), **small | step.network)
+    warm_up = min(TrainingConfig.warm_up_steps, round(WARM_UP_SHARE * pictures / batch))
     return TrainingConfig(
-        pictures=pictures, network=network, learning_rate=LEARNING_RATE, **step.training
-    )
+        pictures=pictures, batch=batch, network=network, learning_rate=LEARNING_RATE,
+        warm_up_steps=max(1, warm_up), **step.training,
+    )  # fmt: skip
 
 
 def on_held_out(shares, predict):

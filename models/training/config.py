@@ -19,7 +19,7 @@ class LossWeights:
     rotation: float = 0.25
     segmentation: float = 0.25
     face: float = 0.25
-    jitter: float = 0.4  # where there are neighbours
+    jitter: float = 1.0  # where there are neighbours
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ MISS_ZOOM = (0.2, 0.42)  # of the side: a cheek, an eye and a nose
 MISS_ROLL = np.radians([75.0, 180.0])  # between loose and this, nobody says which answer is right
 
 NUDGE_SHIFT, NUDGE_SCALE, NUDGE_ROLL = 0.004, 0.005, np.radians(0.3)
-NUDGE_RANGE = (0.3, 3.0)  # times these, drawn log-uniformly: from a held face to one that moves
+NUDGE_RANGE = (0.5, 8.0)  # times these, drawn log-uniformly: from a held face to one that moves fast
 
 BACKGROUND_SIDE = (0.3, 1.0)  # of a background picture's side
 
