@@ -90,8 +90,7 @@ def damage(image: np.ndarray, rng: np.random.Generator,
         raise ValueError(f"expected uint8 (H,W,3), not {image.dtype} {image.shape}")
     height, width = image.shape[:2]
     if grain is not None:
-        noise = np.exp(grain.uniform(*np.log(FRAME_NOISE_RANGE)))
-        image = cv2.add(image, noise * _noise_field(height, width, grain), dtype=cv2.CV_8U)
+        image = film_grain(image, grain)
     if rng.random() < UNEVEN_LIGHT_PROBABILITY:
         image = _uneven_light(image, rng)
     image = _tone(image, rng)
@@ -125,6 +124,12 @@ def damage(image: np.ndarray, rng: np.random.Generator,
     elif colour < GREY_PROBABILITY + SATURATION_PROBABILITY:
         image = _saturate(image, rng.uniform(*SATURATION_RANGE))
     return np.ascontiguousarray(image)
+
+
+def film_grain(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A copy of `image` (H,W,3) uint8 with the sensor noise that no frame of a film is without."""
+    noise = np.exp(rng.uniform(*np.log(FRAME_NOISE_RANGE)))
+    return cv2.add(image, noise * _noise_field(*image.shape[:2], rng), dtype=cv2.CV_8U)
 
 
 def _tone(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

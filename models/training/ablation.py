@@ -25,11 +25,12 @@ from .pool import PoolShare, check_points
 from .validation import VALIDATION_CHUNKS
 
 PICTURES = 300_000
-# Half as wide as the product's network, and without its second look: a third of the time.
+# Half as wide as the product's network, and without its second look and refinement: a third of the time.
 WIDTHS = (16, 32, 64, 96)
 PYRAMID, POINT_HIDDEN, IDENTITY_HIDDEN, EXPRESSION_HIDDEN = 24, 128, 64, 128
 LEARNING_RATE = 3e-3
 WARM_UP_SHARE = 0.1  # of the steps, at most: short runs would never be warm
+PERIOD_SECONDS = 600.0  # a row of the log
 FIGURES = "figures.json"
 HELD_OUT_FIGURES = ("point_error", "expression_r", "identity_r", "gaze_degrees", "pose_degrees")
 
@@ -46,29 +47,31 @@ class Step:
 
 
 MIXED = {"people": 0.4, "portraits": 0.6}
+PLAIN = {"occluders": False, "camera": False}  # cheaper, and the same for all that are compared
 PRODUCT = NetworkConfig()
 QUESTIONS = {
     "pictures": {
-        "heads": Step("bare heads", {"heads": 1.0}, {"occluders": False, "camera": False}),
+        "heads": Step("bare heads", {"heads": 1.0}, PLAIN),
         "people": Step("+ people and occluders", {"people": 1.0}, {"camera": False}),
         "camera": Step("+ camera damage", {"people": 1.0}),
         "photographs": Step("+ photographs", MIXED),
     },
     "network": {
-        "all": Step("as it is", MIXED),
-        "last-layer": Step("expression from the last layer", MIXED, network={"expression_from": "top"}),
-        "together": Step(
-            "identity and expression in one head", MIXED, network={"expression_from": "shared"}
+        "all": Step("as it is", MIXED, PLAIN),
+        "last-layer": Step(
+            "expression from the last layer", MIXED, PLAIN, {"expression_from": "top"}
         ),
-        "fixed": Step("parameters and vertices weighed alike", MIXED, {"dynamic": False}),
-        "jitter": Step("with the jitter loss", MIXED, {"neighbours": 0.25}),
-        "no-pyramid": Step("no top-down pathway", MIXED, network={"top_down": False}),
+        "together": Step(
+            "identity and expression in one head", MIXED, PLAIN, {"expression_from": "shared"}
+        ),
+        "fixed": Step("parameters and vertices weighed alike", MIXED, PLAIN | {"dynamic": False}),
+        "jitter": Step("with the jitter loss", MIXED, PLAIN | {"neighbours": 0.25}),
+        "no-pyramid": Step("no top-down pathway", MIXED, PLAIN, {"top_down": False}),
         "wide": Step(
-            "twice as wide", MIXED,
-            network={"widths": PRODUCT.widths, "pyramid": PRODUCT.pyramid,
-                     "point_hidden": PRODUCT.point_hidden,
-                     "identity_hidden": PRODUCT.identity_hidden,
-                     "expression_hidden": PRODUCT.expression_hidden},
+            "twice as wide", MIXED, PLAIN,
+            {"widths": PRODUCT.widths, "pyramid": PRODUCT.pyramid,
+             "point_hidden": PRODUCT.point_hidden, "identity_hidden": PRODUCT.identity_hidden,
+             "expression_hidden": PRODUCT.expression_hidden},
         ),
     },
 }  # fmt: skip
@@ -121,7 +124,7 @@ def run(arguments):
         folder = arguments.out / name
         content = former_run(folder, resume=True)
         train(config(step, arguments.pictures, arguments.batch, head), head, shares[name], folder,
-              content=content, workers=arguments.workers)  # fmt: skip
+              content=content, workers=arguments.workers, period=PERIOD_SECONDS)  # fmt: skip
         predict = load_predictor(folder / CHECKPOINT)
         figures = from_boxes(arguments.faces, labels, predict)
         del figures["offsets"]
@@ -149,7 +152,7 @@ def config(step, pictures, batch, head):
     """How a step is trained, with so many pictures in all and in a batch."""
     small = {"widths": WIDTHS, "pyramid": PYRAMID, "point_hidden": POINT_HIDDEN,
              "identity_hidden": IDENTITY_HIDDEN, "expression_hidden": EXPRESSION_HIDDEN,
-             "second_look": False}  # fmt: skip
+             "second_look": False, "refinement": False}  # fmt: skip
     network = replace(NetworkConfig.of(head), **small | step.network)
     warm_up = min(TrainingConfig.warm_up_steps, round(WARM_UP_SHARE * pictures / batch))
     return TrainingConfig(

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from models.reconstruction.config import CROP_SIZE, SEGMENTATION_SIZE, UNKNOWN_CLASS
 from models.reconstruction.crop import Crops, face_crops
-from models.synthesis.camera import damage
+from models.synthesis.camera import damage, film_grain
 from models.synthesis.occluders import occlude
 from models.synthesis.pool import SOURCE_BACKGROUND
 
@@ -96,6 +96,8 @@ def training_batch(drawn, tables, rng, occluders=True, camera=True, neighbours=0
             images[row] = occluded.image
         if camera:
             images[row] = damage(images[row], chance, rng if paired else None)
+        elif paired:
+            images[row] = film_grain(images[row], rng)
     batch = assemble(images, labels, segmentation, miss | drawn.background)
     if neighbours:
         batch["neighbour"] = np.full(count, -1)
