@@ -15,7 +15,7 @@ VERBS = {
     "render": ("models.synthesis.command", "make training pictures"),
     "train": ("models.training.command", "train the network on pools of pictures"),
     "curves": ("models.training.curves", "draw the logs of trainings"),
-    "ablate": ("models.training.ablation", "measure what each kind of training pictures is worth"),
+    "ablate": ("models.training.ablation", "measure what pictures and choices are worth"),
     "export": ("models.reconstruction.command", "write the network as ONNX"),
     "restore": ("models.reconstruction.restoring", "make a checkpoint of exported files again"),
     "evaluate": ("models.evaluation.command", "measure the network"),

@@ -14,7 +14,7 @@ LOOKS = np.array([i for i, name in enumerate(SHAPE_NAMES) if name.startswith("ey
 
 RESPONSE = {"eyeBlink": 0.80, "jawOpen": 0.89, "mouthSmile": 0.81}
 """How much the network's weights grow where the true ones grow by 1, on held-out rendered pictures
-(`python -m models evaluate rendered` prints it): unsure of one picture, it errs towards rest, and
+(`python -m models evaluate geometry` prints it): unsure of one picture, it errs towards rest, and
 all frames together would make too small a motion of it. Only of shapes that it sees well (r above
 .85); divided out of the others, the response would enlarge what is mostly noise."""
 

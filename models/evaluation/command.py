@@ -10,7 +10,7 @@ SHIPPED = os.path.join(os.path.dirname(os.path.dirname(__file__)), "weights", "m
 
 
 def add_arguments(parser):
-    names = "landmarks|rendered|labels|stability|speed|head-fit"
+    names = "landmarks|geometry|labels|stability|speed|head-fit"
     kinds = parser.add_subparsers(dest="kind", required=True, metavar=names)
     landmarks = kinds.add_parser("landmarks", help="68 points on real pictures with labels")
     landmarks.add_argument("folder", help="holds labels.json and img/")
@@ -22,12 +22,12 @@ def add_arguments(parser):
         "--offsets", action="store_true",
         help="also how far each label typically lies from its point, in %% of the eyes' distance",
     )  # fmt: skip
-    rendered = kinds.add_parser("rendered", help="everything, on a pool with exact labels")
-    rendered.add_argument("pool", help="folder of picture chunks")
-    rendered.add_argument(
+    geometry = kinds.add_parser("geometry", help="everything, on a pool with exact labels")
+    geometry.add_argument("pool", help="folder of picture chunks")
+    geometry.add_argument(
         "--all", action="store_true", help="all chunks, not those alone that training leaves out"
     )
-    rendered.add_argument("--pixels", help="ONNX file with the per-pixel outputs")
+    geometry.add_argument("--pixels", help="ONNX file with the per-pixel outputs")
     exact = kinds.add_parser("labels", help="whether training pictures' labels fit each other")
     exact.add_argument("pool", nargs="?", help="folder of picture chunks (default: render some)")
     exact.add_argument("--source", choices=("people", "heads", "portraits"), default="people")
@@ -44,11 +44,11 @@ def add_arguments(parser):
     )  # fmt: skip
     speed.add_argument("--peer", metavar="PYTHON", help="also measure MediaPipe, which PYTHON has")
     speed.add_argument("--face", metavar="PICTURE", help="a picture of a face, for the peer")
-    for kind in (landmarks, rendered):
+    for kind in (landmarks, geometry):
         kind.add_argument("--weights", help="checkpoint or ONNX file (default: the shipped one)")
-    for kind in (landmarks, rendered, speed):
+    for kind in (landmarks, geometry, speed):
         kind.add_argument("--threads", type=int, default=1, help="CPU threads of the network (1)")
-    for kind in (landmarks, rendered, exact, speed, fit):
+    for kind in (landmarks, geometry, exact, speed, fit):
         kind.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
 
 
@@ -61,12 +61,17 @@ def _add_stability(kinds):
     )
     command.add_argument("--clips", help="folder of real clips beside MediaPipe's tracks")
     command.add_argument("--quality", choices=("take", "live"), default="take")
+    command.add_argument(
+        "--network", nargs="?", const=SHIPPED, metavar="FILE",
+        help="not takes of the films, but what a checkpoint or ONNX file says of their frames, and "
+        "how its errors change from frame to frame (default: the shipped one)",
+    )  # fmt: skip
     command.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
 
 
 def run(arguments):
     kinds = {
-        "landmarks": landmarks, "rendered": rendered, "labels": labels, "stability": stability,
+        "landmarks": landmarks, "geometry": geometry, "labels": labels, "stability": stability,
         "speed": speed, "head-fit": head_fit,
     }  # fmt: skip
     figures, text = kinds[arguments.kind](arguments)
@@ -97,11 +102,12 @@ def landmarks(arguments):
     return figures, text
 
 
-def rendered(arguments):
+def geometry(arguments):
+    from models.head import load_head
     from models.synthesis.pool import open_chunks
 
+    from .geometry import clean_batches, held_out_chunks, measure, table
     from .predictor import load_predictor
-    from .rendered import clean_batches, held_out_chunks, measure, table
 
     if arguments.all:
         chunks = open_chunks(arguments.pool)
@@ -111,7 +117,7 @@ def rendered(arguments):
         raise ValueError(f"{arguments.pool} holds no chunk to measure on")
     weights = arguments.weights or SHIPPED
     predict = load_predictor(weights, arguments.pixels, arguments.threads)
-    figures = measure(clean_batches(chunks), predict)
+    figures = measure(clean_batches(chunks), predict, load_head())
     return figures, table(figures)
 
 
@@ -162,12 +168,16 @@ def films(arguments):
     from models.synthesis.command import SEQUENCE_FRAMES, fill_films
     from models.synthesis.sequence import SequenceRenderer
 
+    from .frame_errors import network_on_films
+    from .predictor import load_predictor
     from .stability_run import rendered_films
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(arguments.films or place)
         if arguments.render:
             fill_films(SequenceRenderer(), folder, arguments.render, 0, SEQUENCE_FRAMES)
+        if arguments.network:
+            return network_on_films(folder, load_predictor(arguments.network))
         return rendered_films(folder, arguments.quality)
 
 

@@ -21,12 +21,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from models.head import load_head
-from models.head.basis import align, front_face, learn_identity
+from models.head.basis import FRONT_GROUPS, align, front_face, learn_identity
 from models.head.crop import Crop
 from models.head.identity import People
+from models.head.rigid import rigid
 from models.head.source import METRES_PER_UNIT, AnnyData
 
 PEOPLE = 300
@@ -48,7 +48,7 @@ def measure(wheel, people=PEOPLE):
         data = unpacked(wheel, Path(folder))
         crop = Crop.of(data)
         head = load_head()
-        front = front_face(head.mean, crop)
+        front = front_face(head.mean, crop.of_groups(*FRONT_GROUPS))
         shipped = head.mean[front], head.identity_basis[:, front]
         everyone = People(data, crop.vertices[front])
         wider = People(data, crop.vertices[front], spread=WIDER)
@@ -103,13 +103,6 @@ def fit(face, mean, basis):
         model = mean + (coefficients @ flat).reshape(mean.shape)
     rotation, shift = rigid(face, model)
     return rotation.inv().apply(model - shift)
-
-
-def rigid(points, target):
-    """Rotation and shift (3,) that bring points (N,3) closest to target (N,3)."""
-    centre, goal = points.mean(axis=0), target.mean(axis=0)
-    rotation, _ = Rotation.align_vectors(target - goal, points - centre)
-    return rotation, goal - rotation.apply(centre)
 
 
 def summary(faces, mean, basis):

@@ -99,8 +99,10 @@ def cut(image, picture_from_pixel):
     """One crop (128,128,3) uint8; a picture much finer than the crop is averaged first."""
     scale = np.sqrt(abs(np.linalg.det(picture_from_pixel[:, :2])))  # picture px per crop px
     if scale > 1:
-        shrunk = cv2.resize(image, None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA)
-        ratio = np.array(shrunk.shape[1::-1]) / image.shape[1::-1]
+        # By the size and not by the factor, which OpenCV would go by where the size is rounded.
+        size = np.maximum(np.rint(np.array(image.shape[1::-1]) / scale), 1).astype(int)
+        shrunk = cv2.resize(image, size.tolist(), interpolation=cv2.INTER_AREA)
+        ratio = size / image.shape[1::-1]
         picture_from_pixel = picture_from_pixel * ratio[:, None]
         picture_from_pixel[:, 2] += 0.5 * ratio - 0.5
         image = shrunk

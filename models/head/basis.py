@@ -6,11 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from .crop import Crop
 from .identity import People
 from .names import BONE_NAMES, EYE_BONES
+from .rigid import rigid
 from .source import METRES_PER_UNIT, AnnyData
 
 IDENTITY_COMPONENTS = 60
@@ -20,6 +20,7 @@ SEED = 20210919
 FACE_WEIGHT, REST_WEIGHT = 1.0, 0.25
 FACE_FRONT = 0.0  # m: skin in front of this plane is the front face (the eyes are at 0)
 FACE_BOTTOM = -0.125
+FRONT_GROUPS = ("skin", "lips", "eyelids")
 EYES = ("eye_left", "eye_right")
 EYE_BONE_LENGTH = 0.03  # m
 JAW_TIP = 991  # the chin, where the rig's jaw bone ends
@@ -59,7 +60,7 @@ def learn_identity(data: AnnyData, crop: Crop, people: type[People] = People,
 
     eyes = [len(vertices) + bone for bone in EYE_BONES]
     samples -= samples[:, eyes].mean(axis=(0, 1))
-    front = front_face(samples.mean(axis=0)[: len(vertices)], crop)
+    front = front_face(samples.mean(axis=0)[: len(vertices)], crop.of_groups(*FRONT_GROUPS))
     samples = align(samples, front, samples[:, front].mean(axis=0))
     samples -= samples[:, eyes].mean(axis=(0, 1))
     both = np.concatenate([samples, mirrored(samples, np.append(mirror, _bone_mirror(len(vertices))))])
@@ -126,20 +127,17 @@ def _sphere_centres(points: np.ndarray) -> np.ndarray:
     return solution[:, :3] + offset[:, 0]
 
 
-def front_face(mean: np.ndarray, crop: Crop) -> np.ndarray:
-    """Vertices of the skin that a frontal picture shows; mean (V,3)."""
-    skin = crop.of_groups("skin", "lips", "eyelids")
+def front_face(mean: np.ndarray, skin: np.ndarray) -> np.ndarray:
+    """Those of the vertices skin (S,), of FRONT_GROUPS, that a frontal picture shows; mean (V,3)."""
     return skin[(mean[skin, 2] > FACE_FRONT) & (mean[skin, 1] > FACE_BOTTOM)]
 
 
 def align(samples: np.ndarray, front: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Samples (S,V,3), each moved rigidly to bring its vertices front (N,) closest to target (N,3)."""
-    target_centre = target.mean(axis=0)
     aligned = np.empty_like(samples)
     for index, sample in enumerate(samples):
-        centre = sample[front].mean(axis=0)
-        rotation, _ = Rotation.align_vectors(target - target_centre, sample[front] - centre)
-        aligned[index] = rotation.apply(sample - centre) + target_centre
+        rotation, shift = rigid(sample[front], target)
+        aligned[index] = rotation.apply(sample) + shift
     return aligned
 
 

@@ -69,9 +69,9 @@ class Head:
         """Vertices of the left and of the right eyeball."""
         return tuple(self.group_vertices(name) for name in ("eye_left", "eye_right"))
 
-    def group_vertices(self, name: str) -> np.ndarray:
-        """Sorted vertices of the quads of one group."""
-        return np.unique(self.quads[np.isin(self.group, group_numbers(name))])
+    def group_vertices(self, *names: str) -> np.ndarray:
+        """Sorted vertices of the quads of some groups."""
+        return np.unique(self.quads[np.isin(self.group, group_numbers(*names))])
 
     def neutral(self, identity: np.ndarray) -> np.ndarray:
         """Resting faces (…,V,3) m of identities (…,60) in standard deviations, by the linear basis

@@ -62,12 +62,15 @@ class FeaturePyramid(nn.Module):
     """Top-down pathway with lateral connections (Lin et al. 2017), as in Wang, Shen, Yu (2021).
 
     Serves the levels of 16x16 and 8x8 cells; the finest level is joined where it is read (fusion
-    and per-pixel heads), so that nobody pays for a level that is not read.
+    and per-pixel heads), so that nobody pays for a level that is not read. Without top_down each of
+    the two is read from its own level alone.
     """
 
-    def __init__(self, widths, channels):
+    def __init__(self, widths, channels, top_down=True):
         super().__init__()
-        self.top = convolution(widths[3], channels, kernel=1)
+        self.top_down = top_down
+        if top_down:
+            self.top = convolution(widths[3], channels, kernel=1)
         self.lateral8 = convolution(widths[2], channels, kernel=1)
         self.lateral16 = convolution(widths[1], channels, kernel=1)
         self.smooth8 = convolution(channels, channels)
@@ -76,9 +79,11 @@ class FeaturePyramid(nn.Module):
     def forward(self, levels):
         """Backbone levels -> (N, C, 16, 16), (N, C, 8, 8)."""
         _, level16, level8, level4 = levels
-        pyramid8 = self.smooth8(self.lateral8(level8) + enlarge(self.top(level4)))
-        pyramid16 = self.smooth16(self.lateral16(level16) + enlarge(pyramid8))
-        return pyramid16, pyramid8
+        pyramid8, pyramid16 = self.lateral8(level8), self.lateral16(level16)
+        if not self.top_down:
+            return self.smooth16(pyramid16), self.smooth8(pyramid8)
+        pyramid8 = self.smooth8(pyramid8 + enlarge(self.top(level4)))
+        return self.smooth16(pyramid16 + enlarge(pyramid8)), pyramid8
 
 
 def enlarge(features):

@@ -14,6 +14,9 @@ SEGMENTATION_CLASSES = (
 )  # fmt: skip
 PIXEL_CELLS = 64  # side of the per-pixel answers; a cell is as large as one of the pools' labels
 EYE_REGION, MOUTH_REGION = 0.028, 0.030  # m around eyes (with their brows) and mouth: seen twice
+# From fused low and intermediate levels, as it should be; and, to see what that is worth, by a head
+# of their own from the highest level alone, or by the head that also reads identity and pose there.
+EXPRESSION_SOURCES = ("fusion", "top", "shared")
 UNKNOWN_CLASS = 255  # a label that no loss and no measure counts
 
 
@@ -22,7 +25,9 @@ class NetworkConfig:
     """Widths and depths of the network.
 
     widths, depths: channels and residual blocks at 32x32, 16x16, 8x8 and 4x4 cells.
-    pyramid: channels of the top-down pathway.
+    pyramid: channels of the top-down pathway. top_down: whether there is one; else every level is
+    read as the backbone gives it.
+    expression_from: where shape weights and gaze are read, one of EXPRESSION_SOURCES.
     points: number of dense points, the 68 iBUG points first.
     pixel_widths: channels of the per-pixel heads at 64x64, 32x32, 16x16 and 8x8 cells; empty: the
     network has none.
@@ -34,6 +39,8 @@ class NetworkConfig:
     widths: tuple[int, int, int, int] = (32, 64, 128, 192)
     depths: tuple[int, int, int, int] = (1, 2, 2, 1)
     pyramid: int = 48
+    top_down: bool = True
+    expression_from: str = "fusion"
     points: int = 388
     point_hidden: int = 320
     identity_hidden: int = 192

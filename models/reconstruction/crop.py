@@ -30,6 +30,14 @@ class Crops:
         """Some of the crops."""
         return Crops(self.centre[index], self.side[index], self.roll[index])
 
+    def then(self, more):
+        """These crops and then more of them."""
+        return Crops(
+            np.concatenate([self.centre, more.centre]),
+            np.concatenate([self.side, more.side]),
+            np.concatenate([self.roll, more.roll]),
+        )
+
     def to_picture(self, u):
         """Crop coordinates (N,K,2) -> px (N,K,2)."""
         return self._axes_times(u) * (self.side / 2)[:, None, None] + self.centre[:, None]

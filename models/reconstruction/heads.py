@@ -48,25 +48,61 @@ class HighHead(nn.Module):
     """Identity, rotation and the face score from the highest layer.
 
     The neutral shape is a matter of the whole face, so it reads the top alone, apart from the
-    expression (UH-E2FAR: Dou, Shah, Kakadiaris, CVPR 2017, arXiv 1704.05020).
+    expression (UH-E2FAR: Dou, Shah, Kakadiaris, CVPR 2017, arXiv 1704.05020). with_expression: not
+    apart, but in one head with it.
     """
 
     CELLS = 4
     REDUCED = 64
 
-    def __init__(self, width, hidden):
+    def __init__(self, width, hidden, with_expression=False):
         super().__init__()
-        outputs = IDENTITY_SIZE + len(FRONTAL_6D) + 1
-        self.readout = GridReadout(width, self.CELLS, self.REDUCED, hidden, outputs)
+        self.sizes = [IDENTITY_SIZE, len(FRONTAL_6D), 1]
+        own = sum(self.sizes)
+        if with_expression:
+            self.sizes.append(EXPRESSION_SIZE + GAZE_SIZE)
+        self.readout = GridReadout(width, self.CELLS, self.REDUCED, hidden, sum(self.sizes))
         with torch.no_grad():
             rotation = slice(IDENTITY_SIZE, IDENTITY_SIZE + len(FRONTAL_6D))
             self.readout.output.bias[rotation] = torch.tensor(FRONTAL_6D)
+            self.readout.output.bias[own : own + EXPRESSION_SIZE] = FIRST_EXPRESSION
 
     def forward(self, top):
-        """-> identity (N,60) standard deviations, rotation (N,3,3), face logit (N,)."""
+        """-> identity (N,60) standard deviations, rotation (N,3,3), face logit (N,); with the
+        expression also what `expression_and_gaze` gives."""
         numbers = self.readout(top).float()
-        identity, columns, face = numbers.split([IDENTITY_SIZE, len(FRONTAL_6D), 1], dim=1)
-        return identity, rotation_from_6d(columns), face[:, 0]
+        identity, columns, face, *more = numbers.split(self.sizes, dim=1)
+        answer = identity, rotation_from_6d(columns), face[:, 0]
+        return (*answer, *expression_and_gaze(more[0])) if more else answer
+
+
+class ExpressionReadout(GridReadout):
+    """Expression and gaze from one feature map.
+
+    The weights come out unbounded and are clamped where they are used: a sigmoid saturates at the
+    zeros that most weights are most of the time, and then learns nothing.
+    """
+
+    CELLS = 4
+    REDUCED = 64
+
+    def __init__(self, channels_in, hidden):
+        outputs = EXPRESSION_SIZE + GAZE_SIZE
+        super().__init__(channels_in, self.CELLS, self.REDUCED, hidden, outputs)
+        with torch.no_grad():
+            self.output.bias[:EXPRESSION_SIZE] = FIRST_EXPRESSION
+
+    def forward(self, features):
+        return expression_and_gaze(super().forward(features).float())
+
+
+def expression_and_gaze(numbers):
+    """Numbers (N,56) -> expression (N,52) not yet clamped to 0..1, gaze (N,2,2) rad.
+
+    Gaze: rows left and right eye, columns yaw and pitch.
+    """
+    expression, gaze = numbers.split([EXPRESSION_SIZE, GAZE_SIZE], dim=1)
+    return expression, gaze.reshape(-1, 2, 2)
 
 
 class FusionHead(nn.Module):
@@ -75,12 +111,9 @@ class FusionHead(nn.Module):
     Lids, lips and irises are small and local: by the top of the backbone they are gone. UH-E2FAR
     (Dou et al. 2017) therefore reads the expression from fused lower layers; here the finest
     backbone level meets the pyramid's 16x16 level, then its 8x8 level, on the way down to 4x4
-    cells. The weights come out unbounded and are clamped where they are used: a sigmoid saturates
-    at the zeros that most weights are most of the time, and then learns nothing.
+    cells.
     """
 
-    CELLS = 4
-    REDUCED = 64
     WIDTHS = (32, 96, 128)
 
     def __init__(self, width, pyramid, hidden):
@@ -89,21 +122,13 @@ class FusionHead(nn.Module):
         self.from_fine = convolution(width, fine, stride=2)
         self.from_middle = convolution(fine + pyramid, middle, stride=2)
         self.from_coarse = convolution(middle + pyramid, coarse, stride=2)
-        outputs = EXPRESSION_SIZE + GAZE_SIZE
-        self.readout = GridReadout(coarse, self.CELLS, self.REDUCED, hidden, outputs)
-        with torch.no_grad():
-            self.readout.output.bias[:EXPRESSION_SIZE] = FIRST_EXPRESSION
+        self.readout = ExpressionReadout(coarse, hidden)
 
     def forward(self, finest, pyramid16, pyramid8):
-        """-> expression (N,52) not yet clamped to 0..1, gaze (N,2,2) rad.
-
-        Gaze: rows left and right eye, columns yaw and pitch.
-        """
+        """-> expression and gaze as `expression_and_gaze` gives them."""
         fused = torch.cat([self.from_fine(finest), pyramid16], dim=1)
         fused = torch.cat([self.from_middle(fused), pyramid8], dim=1)
-        numbers = self.readout(self.from_coarse(fused)).float()
-        expression, gaze = numbers.split([EXPRESSION_SIZE, GAZE_SIZE], dim=1)
-        return expression, gaze.reshape(-1, 2, 2)
+        return self.readout(self.from_coarse(fused))
 
 
 def rotation_from_6d(columns):

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from .backbone import Backbone, FeaturePyramid
-from .config import NetworkConfig
-from .heads import FusionHead, HighHead, PointHead
+from .config import EXPRESSION_SOURCES, NetworkConfig
+from .heads import ExpressionReadout, FusionHead, HighHead, PointHead
 from .looks import Looks
 from .pixels import PixelHead
 from .refinement import Estimate, Refinement
@@ -49,10 +49,15 @@ class ReconstructionNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.backbone = Backbone(config.widths, config.depths)
-        self.pyramid = FeaturePyramid(config.widths, config.pyramid)
+        self.pyramid = FeaturePyramid(config.widths, config.pyramid, config.top_down)
         self.point_head = PointHead(config.pyramid, config.points, config.point_hidden)
-        self.high_head = HighHead(config.widths[3], config.identity_hidden)
-        self.fusion_head = FusionHead(config.widths[0], config.pyramid, config.expression_hidden)
+        fusion, top, shared = (config.expression_from == name for name in EXPRESSION_SOURCES)
+        hidden = config.identity_hidden + (config.expression_hidden if shared else 0)
+        self.high_head = HighHead(config.widths[3], hidden, shared)
+        if fusion:
+            self.fusion_head = FusionHead(config.widths[0], config.pyramid, config.expression_hidden)
+        elif top:
+            self.top_head = ExpressionReadout(config.widths[3], config.expression_hidden)
         if config.pixel_widths:
             self.pixel_head = PixelHead(config.widths, config.pyramid, config.pixel_widths)
         if config.second_look:
@@ -75,8 +80,11 @@ class ReconstructionNetwork(nn.Module):
     def reconstruct(self, image, levels, pyramid16, pyramid8):
         """Pictures with their backbone and pyramid levels -> Reconstruction."""
         points, sigma = self.point_head(pyramid16, pyramid8)
-        identity, rotation, face_logit = self.high_head(levels[3])
-        expression, gaze = self.fusion_head(levels[0], pyramid16, pyramid8)
+        identity, rotation, face_logit, *shared = self.high_head(levels[3])
+        if self.config.expression_from == "fusion":
+            expression, gaze = self.fusion_head(levels[0], pyramid16, pyramid8)
+        else:
+            expression, gaze = shared or self.top_head(levels[3])
         if self.config.second_look:
             points, expression, gaze = self.second_look(image, points, expression, gaze, rotation)
         estimate = Estimate(points, sigma, identity, expression, gaze, rotation)

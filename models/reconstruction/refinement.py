@@ -13,8 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from .backbone import CHANNELS, PIXEL_CENTRE, PIXEL_SCALE
-from .config import CROP_SIZE, EXPRESSION_SIZE, IDENTITY_SIZE
+from .backbone import CHANNELS, patches
+from .config import EXPRESSION_SIZE, IDENTITY_SIZE
 from .heads import GAZE_SIZE, SMALLEST_SIGMA, rotation_from_6d
 from .layers import FIRST_OUTPUT_SCALE, convolution
 from .second_look import LEFT_LIDS, RIGHT_LIDS, Frames
@@ -99,7 +99,7 @@ class Refinement(nn.Module):
 
     def look(self, image, finest, pyramid16, points, frames):
         """What is seen at the points, and between the lids: (N, (P + eyes' places) * KEPT)."""
-        fine = self.fine(cells(image))
+        fine = self.fine(patches(image, PATCH))
         around = frames.to_crop(self.pattern[None], 1.0)[:, None] + points[:, :, None]
         taken = [
             sample(fine, around.flatten(1, 2))
@@ -118,14 +118,6 @@ class Refinement(nn.Module):
 def kept_of(seen, keep):
     """Features (N,K,F) of K places, each reduced by its own row of keep (K,F,KEPT): (N, K * KEPT)."""
     return (seen.transpose(0, 1) @ keep).transpose(0, 1).flatten(1)
-
-
-def cells(image):
-    """uint8 (N,S,S,3) pictures as float (N,12,S/2,S/2): each cell holds its 2x2 pixels."""
-    side = CROP_SIZE // PATCH
-    grid = image.reshape(-1, side, PATCH, side, PATCH, CHANNELS).permute(0, 2, 4, 5, 1, 3)
-    grid = grid.reshape(-1, PATCH * PATCH * CHANNELS, side, side)
-    return grid.float().sub_(PIXEL_CENTRE).mul_(1 / PIXEL_SCALE)
 
 
 def sample(features, places):

@@ -55,6 +55,8 @@ LOWEST_SIDE = 34
 SHARPEN_RANGE = (0.3, 1.5)
 NOISE_RANGE = (1.0, 18.0)
 """Standard deviation of sensor noise in 8-bit steps, drawn log-uniformly."""
+FRAME_NOISE_RANGE = (0.3, 3.0)
+"""The same of what every frame of a film has, and every other one differently."""
 FULL_NOISE_SIDE = 96
 """Pictures of fewer pixels a side are given proportionally less noise."""
 COLOUR_NOISE_SHARE = (0.15, 1.0)
@@ -76,14 +78,19 @@ UPSCALING = (cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAR
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
 
 
-def damage(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def damage(image: np.ndarray, rng: np.random.Generator,
+           grain: np.random.Generator | None = None) -> np.ndarray:
     """Return a copy of `image` (H,W,3) uint8 RGB as a poor camera and file would have kept it.
 
     The order is that of a real chain: light, lens, sensor, processing, file, colour conversion.
+    grain: makes it a frame of a film. All but the noise then comes from rng, so that another frame
+    is spoilt alike from the same state of rng; the noise comes from grain, and each has some.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"expected uint8 (H,W,3), not {image.dtype} {image.shape}")
     height, width = image.shape[:2]
+    if grain is not None:
+        image = film_grain(image, grain)
     if rng.random() < UNEVEN_LIGHT_PROBABILITY:
         image = _uneven_light(image, rng)
     image = _tone(image, rng)
@@ -95,7 +102,7 @@ def damage(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if shrunk:
         image = _shrink(image, rng)
     if rng.random() < NOISE_PROBABILITY:
-        image = _noise(image, rng)
+        image = _noise(image, rng, grain)
     if rng.random() < SMEARED_PROBABILITY:
         # What phones leave of a noisy picture: no grain, no pores, edges like brush strokes.
         image = cv2.medianBlur(image, 3 if rng.random() < 0.7 else 5)
@@ -117,6 +124,12 @@ def damage(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     elif colour < GREY_PROBABILITY + SATURATION_PROBABILITY:
         image = _saturate(image, rng.uniform(*SATURATION_RANGE))
     return np.ascontiguousarray(image)
+
+
+def film_grain(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A copy of `image` (H,W,3) uint8 with the sensor noise that no frame of a film is without."""
+    noise = np.exp(rng.uniform(*np.log(FRAME_NOISE_RANGE)))
+    return cv2.add(image, noise * _noise_field(*image.shape[:2], rng), dtype=cv2.CV_8U)
 
 
 def _tone(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -200,15 +213,20 @@ def _noise_bank() -> np.ndarray:
         (NOISE_BANK_SIDE, NOISE_BANK_SIDE, 3), dtype=np.float32)
 
 
-def _noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Sensor noise, its size shared out between brightness and colour, sometimes as grain."""
-    height, width = image.shape[:2]
-    bank = _noise_bank()
+def _noise_field(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """Standard normal numbers (height,width,3) from anywhere in the bank."""
     if height > NOISE_BANK_SIDE or width > NOISE_BANK_SIDE:
-        raise ValueError(f"pictures up to {NOISE_BANK_SIDE} px can be damaged, not {image.shape}")
+        raise ValueError(f"pictures up to {NOISE_BANK_SIDE} px can be damaged, not {height}x{width}")
     top = rng.integers(NOISE_BANK_SIDE - height + 1)
     left = rng.integers(NOISE_BANK_SIDE - width + 1)
-    field = bank[top:top + height, left:left + width]
+    return _noise_bank()[top:top + height, left:left + width]
+
+
+def _noise(image: np.ndarray, rng: np.random.Generator,
+           grain: np.random.Generator | None) -> np.ndarray:
+    """Sensor noise, its size shared out between brightness and colour, sometimes as grain."""
+    height, width = image.shape[:2]
+    field = _noise_field(height, width, rng if grain is None else grain)
     if rng.random() < GRAIN_PROBABILITY:
         sigma = rng.uniform(0.4, 1.0)
         # A Gaussian of this width divides the deviation by about 2 sqrt(pi) sigma.

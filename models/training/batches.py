@@ -11,12 +11,12 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from models.reconstruction.config import CROP_SIZE, UNKNOWN_CLASS
 from models.reconstruction.crop import Crops, face_crops
-from models.synthesis.camera import damage
+from models.synthesis.camera import damage, film_grain
 from models.synthesis.occluders import occlude
 from models.synthesis.pool import SEGMENTATION_SIDE, SOURCE_BACKGROUND, SURFACE_SIDE
 
 from .config import TrainingConfig
-from .jitter import anywhere, jitter
+from .jitter import anywhere, jitter, nudge
 from .labels import Labels, MirrorTables, choose
 from .parallel import ALONE
 from .pool import GrowingPool
@@ -73,40 +73,61 @@ class Drawn:
         return self.images[0].shape[1]
 
 
-def training_batch(drawn, tables, rng, occluders=True, camera=True):
+def training_batch(drawn, tables, rng, occluders=True, camera=True, neighbours=0):
     """A batch dictionary of numpy arrays from N drawn samples; see `assemble`.
 
-    occluders, camera: as in TrainingConfig.
+    occluders, camera: as in TrainingConfig. neighbours: so many samples at the end are those at the
+    beginning once more, and are shown as the next frame of a film shows them: from a crop that lies
+    a little beside, with the same things before them, spoilt by the same camera, but with noise of
+    their own. The batch then also has neighbour (N,) int64: the row of the frame before, else -1.
     """
     count = len(drawn.images)
+    former, latter = slice(neighbours), slice(count - neighbours, count)
     flip = rng.random(count) < 0.5
+    flip[latter] = flip[former]
     drawn = drawn.mirrored(flip, tables)
     crops, miss = training_crops(drawn, rng)
-    images, labels = cut(drawn, crops, rng), drawn.labels.in_crops(crops, drawn.width)
+    if neighbours:
+        seed = rng.integers(2**63)
+        crops, miss[latter] = crops[: count - neighbours].then(nudge(crops[former], rng)), miss[former]
+    stretched = rng.random(count) < STRETCHED_BORDER
+    stretched[latter] = stretched[former]
+    images, labels = cut(drawn, crops, stretched), drawn.labels.in_crops(crops, drawn.width)
     segmentation = drawn.segmentation.copy()
     to_pixel = cells_to_pixels(crops, drawn.width)
     seen = labels.visible
     for row in range(count):
+        shown = row - (count - neighbours) if row >= count - neighbours else row
+        # Both frames of a pair have the same chances, but for the noise.
+        paired = shown < neighbours
+        chance = np.random.default_rng((seed, shown)) if paired else rng
         if occluders and not (miss[row] or drawn.background[row]):
-            donor = drawn.images[(row + 1) % count]
+            donor = drawn.images[(shown + 1) % count]
             points = pixels(labels.points[row])
-            occluded = occlude(images[row], points, rng, donor)
+            occluded = occlude(images[row], points, chance, donor)
             occluded.seen_through(to_pixel[row], SEGMENTATION_SIDE).paint_classes(segmentation[row])
             seen[row][occluded.covered] = 0
             images[row] = occluded.image
         if camera:
-            images[row] = damage(images[row], rng)
+            images[row] = damage(images[row], chance, rng if paired else None)
+        elif paired:
+            images[row] = film_grain(images[row], rng)
     surfaces = drawn.surfaces.in_crops(crops, drawn.labels, drawn.width)
     surfaces = surfaces.without(coarser(segmentation != drawn.segmentation))
     no_face = miss | drawn.background
-    return assemble(images, labels, segmentation, surfaces, crops.from_whole(drawn.width), no_face)
+    batch = assemble(images, labels, segmentation, surfaces, crops.from_whole(drawn.width), no_face)
+    if neighbours:
+        batch["neighbour"] = np.full(count, -1)
+        batch["neighbour"][latter] = np.arange(neighbours)
+    return batch
 
 
 def clean_batch(drawn):
     """The same without any chance, for validation: well-placed crops of clean pictures."""
     crops, width = face_or_whole_crops(drawn), drawn.width
+    stretched = np.ones(len(drawn.images), bool)
     return assemble(
-        cut(drawn, crops, None), drawn.labels.in_crops(crops, width), drawn.segmentation,
+        cut(drawn, crops, stretched), drawn.labels.in_crops(crops, width), drawn.segmentation,
         drawn.surfaces.in_crops(crops, drawn.labels, width), crops.from_whole(width),
         drawn.background,
     )  # fmt: skip
@@ -136,21 +157,20 @@ def pick(where, first, second):
     )
 
 
-def cut(drawn, crops, rng):
+def cut(drawn, crops, stretched):
     """Crops' pixels, list of (128,128,3) uint8.
 
-    rng chooses what lies beyond the picture's edge; None: its edge repeated.
+    stretched (N,): what lies beyond the picture repeats its edge; else it is black.
     """
     images = []
-    for image, to_picture in zip(drawn.images, crops.picture_from_pixel(CROP_SIZE)):
-        repeat = rng is None or rng.random() < STRETCHED_BORDER
+    for row, to_picture in enumerate(crops.picture_from_pixel(CROP_SIZE)):
         images.append(
             cv2.warpAffine(
-                image,
+                drawn.images[row],
                 to_picture,
                 (CROP_SIZE, CROP_SIZE),
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_REPLICATE if repeat else cv2.BORDER_CONSTANT,
+                borderMode=cv2.BORDER_REPLICATE if stretched[row] else cv2.BORDER_CONSTANT,
             )
         )
     return images
@@ -235,6 +255,7 @@ class TrainingBatches(IterableDataset):
                 f"{processes.count} processes cannot share batches of {config.batch} evenly"
             )
         self.count = config.batch // processes.count
+        self.neighbours = round(config.neighbours * self.count)
         self.rank = processes.rank
         self.shares = shares
         self.tables = tables
@@ -249,8 +270,11 @@ class TrainingBatches(IterableDataset):
         number += self.first
         while True:
             rng = np.random.default_rng((config.seed, number, self.rank))
-            drawn = Drawn.of([self.draw(pools, rng) for _ in range(self.count)])
-            batch = training_batch(drawn, self.tables, rng, config.occluders, config.camera)
+            picks = [self.draw(pools, rng) for _ in range(self.count - self.neighbours)]
+            drawn = Drawn.of(picks + picks[: self.neighbours])
+            batch = training_batch(
+                drawn, self.tables, rng, config.occluders, config.camera, self.neighbours
+            )
             yield {name: torch.from_numpy(array) for name, array in batch.items()}
             number += step
 

@@ -17,7 +17,7 @@ from .pool import PoolShare, check_points
 PERIOD_SECONDS = 120.0
 LOSSES = (
     "total", "likelihood", "distance", "gap", "identity", "expression", "gaze", "rotation",
-    "segmentation", "canonical", "depth", "normal", "relief", "face",
+    "segmentation", "canonical", "depth", "normal", "relief", "face", "jitter",
 )  # fmt: skip
 
 
@@ -27,7 +27,9 @@ def add_arguments(parser):
         help="folder of picture chunks and its share of the pictures; may grow meanwhile",
     )  # fmt: skip
     parser.add_argument("--out", required=True, metavar="RUN", help="folder of the run")
-    parser.add_argument("--minutes", type=float, required=True, help="training time to spend")
+    budget = parser.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--minutes", type=float, help="training time to spend")
+    budget.add_argument("--pictures", type=int, help="pictures to see, instead of a time")
     parser.add_argument("--resume", action="store_true", help="continue the run in RUN, if any")
     parser.add_argument("--init", metavar="CHECKPOINT", help="begin with these weights")
     parser.add_argument(
@@ -35,10 +37,18 @@ def add_arguments(parser):
         help="the part of the network that learns, the others stay as they are; may be repeated",
     )  # fmt: skip
     parser.add_argument(
+        "--fixed-normalisation", action="store_true", default=None,
+        help="go by the running figures of --init, not by each batch's",
+    )  # fmt: skip
+    parser.add_argument(
         "--batch", type=int, help="pictures a step, of all processes together (default 64)"
     )
     parser.add_argument("--learning-rate", type=float, help="peak (default 2e-3)")
     parser.add_argument("--seed", type=int, help="of weights and pictures (default 1)")
+    parser.add_argument(
+        "--neighbours", type=float, metavar="SHARE",
+        help="share of the crops that show the next frame of others, for the jitter loss (0)",
+    )  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 … (auto)")
     parser.add_argument(
         "--threads", type=int, default=1,
@@ -162,12 +172,15 @@ def config_from(arguments, content, head):
         config = replace(config, network=NetworkConfig.of(head))
     elif config.network != NetworkConfig.of(head):
         raise ValueError("the run belongs to another network or head model; start a new run")
-    if not arguments.minutes > 0:
-        raise ValueError("--minutes must be positive")
+    if not (arguments.pictures or arguments.minutes) > 0:
+        raise ValueError("--minutes and --pictures must be positive")
+    if not 0 <= (arguments.neighbours or 0) <= 0.5:
+        raise ValueError("--neighbours is a share from 0 to 0.5")
     asked = {
-        "minutes": arguments.minutes, "batch": arguments.batch, "seed": arguments.seed,
-        "learning_rate": arguments.learning_rate,
+        "minutes": arguments.minutes, "pictures": arguments.pictures or 0, "batch": arguments.batch, "seed": arguments.seed,
+        "learning_rate": arguments.learning_rate, "neighbours": arguments.neighbours,
         "only": arguments.only and tuple(arguments.only),
+        "fixed_normalisation": arguments.fixed_normalisation,
     }  # fmt: skip
     return replace(config, **{k: v for k, v in asked.items() if v is not None})
 

@@ -23,6 +23,7 @@ class LossWeights:
     normal: float = 0.25
     relief: float = 0.25
     face: float = 0.25
+    jitter: float = 1.0  # where there are neighbours
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,13 @@ class TrainingConfig:
     whether things are painted in front of the faces, and whether pictures are spoilt as cameras do.
     only: the parts of the network that learn (names of ReconstructionNetwork's modules); the others
     stay as they are, their normalisation too; empty: all learn.
+    fixed_normalisation: whether normalisation keeps its running figures and goes by them, instead of
+    by each batch's. For weights that have learnt: pictures without a face, whose points nobody
+    trains, can stretch a batch's figures many times, and a few more or less of them then move all.
     average: per-step decay of the moving average of the weights, which is what gets exported.
     clip: largest norm of a step's gradient.
+    dynamic: whether parameters and vertices are weighed against each other as training goes.
+    neighbours: share of a batch's crops that show the next frame of others, for the jitter loss.
     """
 
     minutes: float = 60.0
@@ -43,6 +49,7 @@ class TrainingConfig:
     occluders: bool = True
     camera: bool = True
     only: tuple[str, ...] = ()
+    fixed_normalisation: bool = False
     batch: int = 64
     learning_rate: float = 2e-3
     last_learning_rate: float = 1e-5
@@ -51,6 +58,8 @@ class TrainingConfig:
     clip: float = 5.0
     average: float = 0.999
     seed: int = 1
+    dynamic: bool = True
+    neighbours: float = 0.0
     network: NetworkConfig = field(default_factory=NetworkConfig)
     losses: LossWeights = field(default_factory=LossWeights)
 

@@ -26,6 +26,9 @@ MISS_SHIFT = (0.6, 1.1)  # in sides: less than half of the face is left
 MISS_ZOOM = (0.2, 0.42)  # of the side: a cheek, an eye and a nose
 MISS_ROLL = np.radians([75.0, 180.0])  # between loose and this, nobody says which answer is right
 
+NUDGE_SHIFT, NUDGE_SCALE, NUDGE_ROLL = 0.004, 0.005, np.radians(0.3)
+NUDGE_RANGE = (0.5, 8.0)  # times these, drawn log-uniformly: from a held face to one that moves fast
+
 BACKGROUND_SIDE = (0.3, 1.0)  # of a background picture's side
 
 
@@ -69,3 +72,14 @@ def anywhere(count, width, rng):
     free = (width - side)[:, None] / 2
     centre = (width - 1) / 2 + rng.uniform(-1, 1, (count, 2)) * free
     return Crops(centre, side, rng.standard_normal(count) * CLOSE_ROLL)
+
+
+def nudge(crops, rng):
+    """Move N crops as following a face moves them from one frame of a film to the next."""
+    count = len(crops.side)
+    size = np.exp(rng.uniform(*np.log(NUDGE_RANGE), count))
+    normal = rng.standard_normal((count, 4)) * size[:, None]
+    centre = crops.to_picture(2 * NUDGE_SHIFT * normal[:, None, 2:])[:, 0]
+    return Crops(
+        centre, crops.side * np.exp(NUDGE_SCALE * normal[:, 0]), crops.roll + NUDGE_ROLL * normal[:, 1]
+    )

@@ -72,6 +72,7 @@ class Trainer:
         self.loss = ReconstructionLoss(
             config.losses,
             *(torch.tensor(basis[:, head.point_vertices]) for basis in (head.identity_basis, head.shapes)),
+            dynamic=config.dynamic,
         )
         self.loss.to(self.device)
         self.optimizer = torch.optim.AdamW(
@@ -119,6 +120,10 @@ class Trainer:
         """Bring the parts that learn into training mode, the others into evaluation mode."""
         for name, part in self.network.named_children():
             part.train(not self.config.only or name in self.config.only)
+        if self.config.fixed_normalisation:
+            for layer in self.network.modules():
+                if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
+                    layer.eval()
 
     def timed_step(self, batches, period):
         """One step; adds its time and losses to the progress and the period."""

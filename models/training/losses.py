@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from models.head import SHAPE_NAMES
 
+from .jitter_loss import jitter_loss
 from .pixel_losses import CLASS_WEIGHTS, pixel_losses
 
 HIDDEN_POINT_WEIGHT = 0.3  # of a point that is covered, self-occluded or outside the crop
@@ -42,13 +43,14 @@ class ReconstructionLoss(nn.Module):
     """All losses of a batch.
 
     identity_basis (60,P,3) and shapes (52,P,3): the head model at the tracked points, metres.
+    dynamic: as in TrainingConfig.
     """
 
-    def __init__(self, weights, identity_basis, shapes):
+    def __init__(self, weights, identity_basis, shapes, dynamic=True):
         super().__init__()
         self.weights = weights
-        self.identity = BalancedShapeLoss(identity_basis, identity_loss)
-        self.expression = BalancedShapeLoss(shapes, expression_loss)
+        self.identity = BalancedShapeLoss(identity_basis, identity_loss, dynamic)
+        self.expression = BalancedShapeLoss(shapes, expression_loss, dynamic)
         points = identity_basis.shape[1]
         point_weight = torch.ones(points)
         point_weight[:68] = LANDMARK_WEIGHT
@@ -70,6 +72,8 @@ class ReconstructionLoss(nn.Module):
         if pixels is not None:
             losses = pixel_losses(pixels, batch, self.class_weight)
             parts |= {name: getattr(weight, name) * loss for name, loss in losses.items()}
+        if "neighbour" in batch:
+            parts["jitter"] = weight.jitter * jitter_loss(answer, batch)
         if face.any():
             answer = type(answer)(*(value[face] for value in answer))
             batch = {name: value[face] for name, value in batch.items()}
@@ -110,12 +114,14 @@ class BalancedShapeLoss(nn.Module):
     are scaled to the size of the latter so that neither drowns the other. Here the scale is a
     running ratio of the two losses, and the share moves from PARAMETER_SHARE[0] to [1].
 
-    basis (K,P,3) metres: displacement of the points for one unit of each parameter.
+    basis (K,P,3) metres: displacement of the points for one unit of each parameter. Unless dynamic,
+    both count half as they are, all the time.
     """
 
-    def __init__(self, basis, parameter_loss):
+    def __init__(self, basis, parameter_loss, dynamic=True):
         super().__init__()
         self.parameter_loss = parameter_loss
+        self.dynamic = dynamic
         self.register_buffer("basis", basis.reshape(len(basis), -1), persistent=False)
         reach = basis.square().sum(dim=2).mean(dim=1).sqrt()
         self.register_buffer("reach", reach / reach.mean(), persistent=False)
@@ -127,6 +133,8 @@ class BalancedShapeLoss(nn.Module):
         displacement = (error @ self.basis).reshape(len(true), -1, 3) / VERTEX_SCALE
         vertices = pseudo_huber(displacement.square().sum(dim=2)).mean()
         parameters = self.parameter_loss(error, true, self.reach)
+        if not self.dynamic:
+            return (vertices + parameters) / 2
         ratio = self.update(vertices.detach(), parameters.detach())
         share = PARAMETER_SHARE[0] + (PARAMETER_SHARE[1] - PARAMETER_SHARE[0]) * progress
         return (1 - share) * vertices + share * ratio * parameters

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Figures on held-out chunks while training."""
 
-from models.evaluation.rendered import clean_batches, held_out_chunks, measure
+from models.evaluation.geometry import clean_batches, held_out_chunks, measure
 from models.reconstruction.network import answers
 
 VALIDATION_CHUNKS = 3  # of each pool; some 770 pictures

@@ -51,6 +51,17 @@ def test_a_cut_out_of_a_fine_picture_is_averaged_and_in_place():
     assert np.abs(crop[:, :62] - 50).max() < 6 and np.abs(crop[:, 66:] - 150).max() < 6
 
 
+def test_a_cut_lies_where_it_should_whatever_the_picture_shrinks_to():
+    """Values that are the picture's columns; it shrinks to half a pixel more than a whole size."""
+    image = np.repeat(np.tile(np.arange(256, dtype=np.float32), (256, 1))[:, :, None], 3, axis=2)
+    scale = 256 / 160.5  # picture px a pixel of the crop
+    shift = np.full((2, 1), 127.5 - scale * (CROP_SIZE - 1) / 2)
+    crop = cut(image, np.hstack([scale * np.eye(2), shift]))
+    columns = scale * np.arange(CROP_SIZE) + shift[0]
+    away = (crop - columns[:, None]).mean(axis=(0, 2))
+    assert abs(away[:20].mean()) < 0.02 and abs(away[-20:].mean()) < 0.02
+
+
 def test_predictor_answers_any_number_of_pictures(weights):
     predict = load_predictor(weights)
     image = np.random.default_rng(0).integers(0, 256, (35, 128, 128, 3), dtype=np.uint8)
@@ -64,7 +75,7 @@ def test_bad_input_is_one_sentence(weights, tmp_path, capsys):
     assert main(["evaluate", "landmarks", empty, "--boxes", "--weights", weights]) == 2
     (tmp_path / "labels.json").write_text(json.dumps({"img/a.png": {"faces": [FACE]}}))
     assert main(["evaluate", "landmarks", empty, "--weights", weights]) == 2
-    assert main(["evaluate", "rendered", empty, "--weights", weights]) == 2
+    assert main(["evaluate", "geometry", empty, "--weights", weights]) == 2
     assert main(["evaluate", "speed", "--weights", str(tmp_path / "none.onnx")]) == 2
     (tmp_path / "bad.onnx").write_text("no model")
     assert main(["evaluate", "speed", "--weights", str(tmp_path / "bad.onnx")]) == 2

@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from models.__main__ import main
-from models.evaluation import stability_run
+from models.evaluation import frame_errors, stability_run
 from models.evaluation.stability import (
     LagAndSize,
     Measured,
@@ -21,9 +21,10 @@ from models.evaluation.stability import (
     still_figures,
 )
 from models.head import SHAPE_NAMES
+from models.reconstruction.crop import crop_rotation, face_crops
 from models.synthesis.command import fill_films
 from models.synthesis.motion import perform
-from models.synthesis.sequence import SequenceRenderer
+from models.synthesis.sequence import SequenceRenderer, Truth
 
 COUNT = 120
 JAW, BLINK = SHAPE_NAMES.index("jawOpen"), SHAPE_NAMES.index("eyeBlinkLeft")
@@ -196,6 +197,34 @@ def test_films_through_the_runner(renderer, tmp_path, capsys):
     assert set(figures["weight_error"]) == {"final", "before smoothing", "network alone"}
     assert 0 <= figures["held"]["weights_rms"] < 0.05
     assert "rendered films 2" in capsys.readouterr().out
+
+
+def test_what_the_network_says_of_single_frames(renderer, tmp_path, capsys):
+    """The shipped network's errors on two tiny films, and an answer that knows the truth but for a
+    constant and for noise in the weights: only the noise is a change."""
+    fill_films(renderer, tmp_path, 3, seed=0, frames=12)
+    assert main(["evaluate", "stability", str(tmp_path), "--network"]) == 0
+    assert "network alone, its change from frame to frame" in capsys.readouterr().out
+    truth = Truth.load(tmp_path / "00000.npz")
+    rng, shown = np.random.default_rng(0), iter(range(12))
+
+    def knowing(images):
+        index = next(shown)
+        crops = face_crops(truth.points[max(index - 1, 0)][None])
+        focal, middle = truth.intrinsics[:1, 0], truth.intrinsics[:2, 2]
+        return {
+            "points": crops.from_picture(truth.points[index][None]),
+            "expression": truth.weights[index][None] + 0.1 + rng.normal(0, 0.02, 52),
+            "gaze": truth.gaze[index][None],
+            "rotation": crop_rotation(truth.rotation[index][None], crops, focal, middle),
+        }
+
+    frames = frame_errors.read_film(tmp_path / "00000.mp4")
+    errors = [frame_errors.errors_of(frames, truth, knowing)]
+    change, size = frame_errors.changes(errors), frame_errors.mean_sizes(errors)
+    assert change["weights"] == pytest.approx(0.02 * 2**0.5, rel=0.15)
+    assert size["weights"] == pytest.approx(0.1, rel=0.1)
+    assert max(size["points"], change["points"], size["head"], change["head"], size["gaze"]) < 1e-4
 
 
 def test_a_take_of_another_length(renderer, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from models.reconstruction.config import NetworkConfig
 from models.reconstruction.heads import rotation_from_6d
 from models.reconstruction.looks import Looks
 from models.reconstruction.network import ReconstructionNetwork
-from models.reconstruction.refinement import Estimate, cells, sample, tell
+from models.reconstruction.refinement import Estimate, sample, tell
 from models.reconstruction.second_look import (
     INNER_BROWS,
     LEFT_EYE_SHAPES,
@@ -113,7 +113,7 @@ def test_features_are_taken_where_a_point_lies():
     """The finest features' cells and crop coordinates agree to a hundredth of a pixel."""
     row, column = torch.meshgrid(torch.arange(128), torch.arange(128), indexing="ij")
     image = torch.stack([column, row, torch.zeros_like(row)], dim=-1)[None].to(torch.uint8)
-    picture = cells(image) * PIXEL_SCALE + PIXEL_CENTRE  # channels: row, column of the pixel, colour
+    picture = patches(image, 2) * PIXEL_SCALE + PIXEL_CENTRE  # channels: row, column of the pixel, colour
     pixel = picture.reshape(1, 4, 3, 64, 64).mean(dim=1)  # of a cell's middle, half a pixel off
     places = torch.rand(1, 200, 2, generator=torch.Generator().manual_seed(0)) * 1.8 - 0.9
     expected = (places + 1) * 64 - 0.5

@@ -146,3 +146,17 @@ def test_occluders_say_what_they_are():
         occlude(picture(), face_points(), rng, picture(1)).paint_classes(classes)
         found |= set(np.unique(classes))
     assert found == {pool.SKIN, pool.HAIR, pool.GLASSES, pool.OCCLUDER, pool.UNKNOWN}
+
+
+def test_frames_of_a_film_are_spoilt_alike_but_for_their_noise():
+    """Their difference is noise: none of it is left in means over many pixels."""
+    image, changed = np.full((128, 128, 3), 120, np.uint8), 0
+    for seed in range(30):
+        frames = [damage(image, np.random.default_rng(seed), np.random.default_rng(grain))
+                  for grain in (1, 2)]  # fmt: skip
+        change = frames[0].astype(float) - frames[1]
+        assert np.abs(change.mean(axis=(0, 1))).max() < 1.5
+        changed += change.any()
+        again = damage(image, np.random.default_rng(seed), np.random.default_rng(1))
+        assert (frames[0] == again).all()
+    assert changed > 20, "strong compression alone leaves no noise"

@@ -20,7 +20,7 @@ def faces(monkeypatch):
 
 
 def test_steps_are_trained_once_and_kept(pool, tmp_path, faces, capsys):
-    words = ["ablate", "--heads", str(pool), "--people", str(pool), "--faces", "none",
+    words = ["ablate", "pictures", "--heads", str(pool), "--people", str(pool), "--faces", "none",
              "--out", str(tmp_path), "--pictures", "64", "--workers", "0"]  # fmt: skip
     assert main([*words, "--only", "heads"]) == 0
     before = (tmp_path / "heads" / CHECKPOINT).stat().st_mtime_ns
@@ -33,6 +33,19 @@ def test_steps_are_trained_once_and_kept(pool, tmp_path, faces, capsys):
 
 
 def test_a_missing_pool_is_named(pool, tmp_path, faces, capsys):
-    assert main(["ablate", "--heads", str(pool), "--faces", "none", "--out", str(tmp_path)]) == 2
+    assert main(["ablate", "pictures", "--heads", str(pool), "--faces", "none", "--out", str(tmp_path)]) == 2
     assert "needs --people POOL" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_the_networks_choices_one_by_one(pool, tmp_path, faces, capsys):
+    """Each row is a network of its own, measured on the pools' held-out chunks too."""
+    words = ["ablate", "network", "--people", str(pool), "--portraits", str(pool), "--faces", "none",
+             "--out", str(tmp_path), "--pictures", "64", "--workers", "0"]  # fmt: skip
+    names = ("last-layer", "together", "no-pyramid")
+    assert main([*words, *(word for name in names for word in ("--only", name))]) == 0
+    rows = capsys.readouterr().out.splitlines()[-3:]
+    for name, row in zip(names, rows):
+        assert row.startswith(f"| {ablation.QUESTIONS['network'][name].title} | 5.00 % | 0.50, 0.50")
+        rendered = json.loads((tmp_path / name / ablation.FIGURES).read_text())["rendered"]
+        assert f"| {100 * rendered['point_error']:.2f} % |" in row and row.endswith("| - | - |")

@@ -211,3 +211,27 @@ def test_a_pool_without_surfaces_knows_none(pool, tmp_path, head_model):
     batch = clean_batch(Drawn.of([(open_chunk(chunk_path(tmp_path, 1)), 0)]))
     assert not batch["seen"].any() and not batch["lifted"].any()
     assert np.isfinite(batch["depth"]).all() and not batch["canonical"].any()
+def test_neighbours_show_the_same_face_a_little_beside(pool, head_model):
+    """The last rows are the first ones again: same truth, same things before them, other noise."""
+    chunk, tables = open_chunk(chunk_path(pool, 1)), MirrorTables.of(head_model)
+    picks = [(chunk, index) for index in range(11)]
+    drawn = Drawn.of(picks + picks[:5])
+    batch = training_batch(drawn, tables, np.random.default_rng(4), neighbours=5)
+    assert batch["neighbour"].tolist() == [-1] * 11 + [0, 1, 2, 3, 4]
+    for row in range(11, 16):
+        before = batch["neighbour"][row]
+        for name in ("identity", "expression", "gaze", "face"):
+            assert (batch[name][row] == batch[name][before]).all()
+        moved = np.abs(batch["points"][row] - batch["points"][before]).max()
+        assert 0 < moved < 0.15, "in crop units: up to some pixels"
+        pair = batch["image"][[row, before]].astype(float)
+        assert 0.1 < np.abs(pair[0] - pair[1]).mean() < 25
+        other = batch["image"][5 + row % 5].astype(float)
+        assert np.abs(pair[0] - pair[1]).mean() < 0.7 * np.abs(pair[0] - other).mean()
+
+
+def test_a_share_of_the_crops_are_neighbours(pool, head_model):
+    shares, tables = [PoolShare(str(pool))], MirrorTables.of(head_model)
+    batch = next(iter(TrainingBatches(shares, tables, TrainingConfig(batch=8, neighbours=0.25))))
+    assert batch["neighbour"].tolist() == [-1] * 6 + [0, 1] and len(batch["image"]) == 8
+    assert "neighbour" not in next(iter(TrainingBatches(shares, tables, TrainingConfig(batch=8))))

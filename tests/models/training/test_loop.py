@@ -59,6 +59,18 @@ def test_losses_fall_on_a_handful_of_faces(pool, head_model):
     assert last["total"] < 0.5 * first["total"]
 
 
+def test_fixed_normalisation_goes_by_its_running_figures(pool, head_model):
+    chunk = open_chunk(chunk_path(pool, 1))
+    arrays = clean_batch(Drawn.of([(chunk, index) for index in range(4)]))
+    batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    for fixed in (True, False):
+        trainer = Trainer(config(head_model, 1.0, fixed_normalisation=fixed), head_model)
+        before = {k: v.clone() for k, v in trainer.network.named_buffers() if "running" in k}
+        trainer.step(batch)
+        after = dict(trainer.network.named_buffers())
+        assert all(torch.equal(value, after[name]) for name, value in before.items()) == fixed
+
+
 def test_a_broken_batch_is_passed_over_and_many_end_the_run(pool, head_model, monkeypatch):
     chunk = open_chunk(chunk_path(pool, 1))
     arrays = clean_batch(Drawn.of([(chunk, index) for index in range(4)]))

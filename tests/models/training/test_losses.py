@@ -147,6 +147,22 @@ def test_parameters_are_scaled_to_the_vertices_they_produce():
     assert PARAMETER_SHARE[0] > PARAMETER_SHARE[1]
 
 
+def test_unless_dynamic_both_count_half_as_they_are():
+    torch.manual_seed(1)
+    basis, calls = torch.randn(60, 90, 3) * 0.001, []
+
+    def parameters(*values):
+        calls.append(identity_loss(*values))
+        return calls[-1]
+
+    predicted, true = torch.randn(8, 60), torch.randn(8, 60)
+    fixed = BalancedShapeLoss(basis, parameters, dynamic=False).train()
+    early, late = fixed(predicted, true, 0.0), fixed(predicted, true, 1.0)
+    vertices = BalancedShapeLoss(basis, lambda *a: torch.tensor(0.0)).train()(predicted, true, 1.0)
+    share = 1 - PARAMETER_SHARE[1]
+    assert early == late == pytest.approx((calls[0] + vertices / share).item() / 2, rel=1e-5)
+
+
 def test_crops_without_a_face_teach_the_face_score_and_regions_alone():
     torch.manual_seed(2)
     points = 80

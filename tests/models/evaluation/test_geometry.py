@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from models.evaluation.rendered import (
+from models.evaluation.geometry import (
     correlation,
     gaze_direction,
     gaze_error,
@@ -13,7 +13,8 @@ from models.evaluation.rendered import (
     rotation_error,
     table,
 )
-from models.head import gaze_matrix
+from models.evaluation.vertices import vertex_errors
+from models.head import SHAPE_NAMES, gaze_matrix
 
 COUNT, POINTS = 20, 80
 
@@ -65,6 +66,30 @@ def test_errors_of_known_size(batch):
     assert figures["shape_slope"]["jawOpen"] == pytest.approx(0.5)
     assert figures["shape_error"]["jawOpen"] == pytest.approx(0.25, abs=0.1)
     assert figures["face_accuracy"] == pytest.approx(1 - 1 / COUNT)
+
+
+def test_shapes_that_are_seen_and_not_seen_are_named(batch):
+    answer = perfect(batch)
+    answer["expression"][:, 3:5] = 0.2  # two shapes that never move
+    text = table(measure([batch], lambda image: answer))
+    unseen = f"{SHAPE_NAMES[3]}, {SHAPE_NAMES[4]}"
+    assert f"r >= 0.85: 50 of 52 shapes; below 0.30: {unseen}\n" in text
+
+
+def test_vertex_errors_of_the_truth_and_of_the_mean_head(head):
+    """Nothing but a rigid motion is forgiven; expression does not touch the neutral shape."""
+    rng = np.random.default_rng(2)
+    truth = {"identity": rng.standard_normal((4, 60)), "expression": np.zeros((4, 52))}
+    truth["expression"][:, SHAPE_NAMES.index("jawOpen")] = 0.8
+    right = vertex_errors(truth, truth, head)
+    assert right["neutral_mm"] < 1e-3 and right["expressive_p90_mm"] < 1e-3
+    shut = vertex_errors(truth | {"expression": np.zeros((4, 52))}, truth, head)
+    assert shut["neutral_mm"] < 1e-3 and 1 < shut["expressive_mm"] < 10
+    mean = vertex_errors({name: np.zeros_like(v) for name, v in truth.items()}, truth, head)
+    for name in ("neutral_mm", "expressive_mm", "neutral_p90_mm", "expressive_p90_mm"):
+        assert mean[name] == pytest.approx(mean["mean_head_" + name], rel=1e-4)
+    assert 0.5 < mean["neutral_mm"] < mean["expressive_mm"]
+    assert mean["neutral_mm"] < mean["neutral_p90_mm"]
 
 
 def test_correlation_of_constants():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures on rendered pictures, whose labels are exact.
 
-Everything a network says about a crop has its figure: points, shape weights one by one, gaze,
-pose, segmentation and the face score.
+Everything a network says about a crop has its figure: points, the shape of the face, shape weights
+one by one, gaze, pose, segmentation and the face score.
 """
 
 import numpy as np
@@ -13,11 +13,13 @@ from models.training.batches import Drawn, clean_batch
 from models.training.pool import held_out, open_or_none
 
 from .pixels import LABELS, OUTPUTS, PixelMeasure, mean_or_nan, pixel_lines
+from .vertices import vertex_errors, vertex_lines
 
 BATCH = 64
 FACE_THRESHOLD = 0.5
 LEAST_SPREAD = 1e-4  # standard deviation below which a shape is not in the pictures
 OUTER_EYE_CORNERS = (36, 45)
+SEEN_R, UNSEEN_R = 0.85, 0.30  # from which on a shape counts as seen, below which as not
 
 
 def held_out_chunks(folder):
@@ -34,12 +36,14 @@ def clean_batches(chunks):
             yield clean_batch(Drawn.of([(chunk, index) for index in range(start, stop)]))
 
 
-def measure(batches, predict):
+def measure(batches, predict, head=None):
     """Figures of a predictor over batches.
 
     predict(image uint8 (N,128,128,3)) -> dictionary of arrays named as the ONNX outputs;
-    the per-pixel ones may be missing. Returns plain numbers: point_error and landmark_error (mean
-    over visible points, in outer-eye distances), expression_r (mean over shapes that occur),
+    the per-pixel ones may be missing. head: the head model, for the errors of vertices, which take
+    some 25 ms a face; None leaves them out. Returns plain numbers: those of vertices.py,
+    point_error and landmark_error (mean over visible points, in outer-eye distances), expression_r
+    (mean over shapes that occur),
     shape_r, shape_slope and shape_error by name, identity_r, gaze_degrees, pose_degrees,
     face_accuracy, pictures, and those of pixels.PixelMeasure.
     """
@@ -58,8 +62,10 @@ def measure(batches, predict):
     faces = truth["face"] > 0.5
     figures = {"pictures": pictures, "faces": int(faces.sum()), "face_accuracy": right.mean()}
     if faces.any():
-        truth = {k: v[faces] for k, v in truth.items()}
-        figures |= face_figures({k: v[faces] for k, v in answer.items()}, truth)
+        truth, answer = ({k: v[faces] for k, v in named.items()} for named in (truth, answer))
+        figures |= face_figures(answer, truth)
+        if head is not None:
+            figures |= vertex_errors(answer, truth, head)
     figures |= pixels.figures()
     return {k: v if isinstance(v, (dict, int)) else float(v) for k, v in figures.items()}
 
@@ -144,6 +150,13 @@ def rotation_error(predicted, true):
     return np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1))).mean()
 
 
+def seen_line(shape_r):
+    """How many shapes a network sees and which it does not, of r by name, in words."""
+    seen = sum(r >= SEEN_R for r in shape_r.values())
+    unseen = ", ".join(name for name, r in shape_r.items() if r < UNSEEN_R)
+    return f"r >= {SEEN_R:.2f}: {seen} of {len(shape_r)} shapes; below {UNSEEN_R:.2f}: {unseen or 'none'}"
+
+
 def table(figures):
     """The figures as lines of text."""
     lines = [
@@ -156,7 +169,9 @@ def table(figures):
             f"{100 * figures['landmark_error']:.2f} % of the outer-eye distance",
             f"gaze {figures['gaze_degrees']:.2f} degrees, pose {figures['pose_degrees']:.2f} "
             f"degrees, identity r {figures['identity_r']:.3f}",
-            f"expression r {figures['expression_r']:.3f} on average; shape, r, slope, mean error:",
+            *(vertex_lines(figures) if "neutral_mm" in figures else []),
+            f"expression r {figures['expression_r']:.3f} on average; {seen_line(figures['shape_r'])}",
+            "shape, r, slope, mean error:",
             *(
                 f"  {name:22s} {r:6.3f}  {figures['shape_slope'][name]:6.3f}"
                 f"  {figures['shape_error'][name]:.3f}"
