@@ -134,8 +134,8 @@ def pixel_lines(figures):
     if np.isfinite(figures["depth_mm"]):
         text.append(
             f"where the head is seen: place on the mean head {figures['canonical_mm']:.2f} mm, "
-            f"depth {figures['depth_mm']:.2f} mm, normals {figures['normal_degrees']:.2f} degrees "
-            f"(without relief, where it is known, even true ones "
-            f"{figures['relief_degrees']:.2f} degrees)"
+            f"depth {figures['depth_mm']:.2f} mm, normals {figures['normal_degrees']:.2f} degrees"
         )
+    if np.isfinite(figures["relief_degrees"]):
+        text[-1] += f" (true ones without relief: {figures['relief_degrees']:.2f} degrees)"
     return text
