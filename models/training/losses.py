@@ -73,7 +73,8 @@ class ReconstructionLoss(nn.Module):
             losses = pixel_losses(pixels, batch, self.class_weight)
             parts |= {name: getattr(weight, name) * loss for name, loss in losses.items()}
         if "neighbour" in batch:
-            parts["jitter"] = weight.jitter * jitter_loss(answer, batch)
+            # Calm is learnt last: from the start it keeps a network from learning anything.
+            parts["jitter"] = weight.jitter * progress * jitter_loss(answer, batch)
         if face.any():
             answer = type(answer)(*(value[face] for value in answer))
             batch = {name: value[face] for name, value in batch.items()}

@@ -205,3 +205,19 @@ def test_crops_without_a_face_teach_the_face_score_and_regions_alone():
     assert {name for name, part in parts.items() if part != 0} == {"face", "segmentation"}
     _, parts = loss(answer, None, batch, 0.0)
     assert set(parts) == {"face"}
+
+
+def test_the_jitter_loss_comes_with_training():
+    torch.manual_seed(3)
+    points, rows = 80, 4
+    loss = ReconstructionLoss(LossWeights(), torch.randn(60, points, 3), torch.randn(52, points, 3))
+    shapes = ((points, 2), (points,), (60,), (52,), (2, 2), (3, 3), ())
+    answer = Reconstruction(*(torch.rand(rows, *shape) for shape in shapes))
+    batch = {
+        "face": torch.ones(rows), "neighbour": torch.tensor([-1, -1, -1, 0]),
+        "points": torch.rand(rows, points, 2), "visible": torch.ones(rows, points),
+        "identity": torch.rand(rows, 60), "expression": torch.rand(rows, 52),
+        "gaze": torch.rand(rows, 2, 2), "rotation": torch.rand(rows, 3, 3),
+    }  # fmt: skip
+    early, late = (loss(answer, None, batch, share)[1]["jitter"] for share in (0.25, 1.0))
+    assert 0 < early == pytest.approx(late.item() / 4, rel=1e-5)
