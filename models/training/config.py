@@ -23,7 +23,7 @@ class LossWeights:
     normal: float = 0.25
     relief: float = 0.25
     face: float = 0.25
-    jitter: float = 1.0  # at the end of training, where there are neighbours; 0 at its start
+    jitter: float = 0.4  # at the end of training, where there are neighbours; 0 at its start
 
 
 @dataclass(frozen=True)
