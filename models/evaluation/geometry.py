@@ -43,9 +43,8 @@ def measure(batches, predict, head=None):
     the per-pixel ones may be missing. head: the head model, for the errors of vertices, which take
     some 25 ms a face; None leaves them out. Returns plain numbers: those of vertices.py,
     point_error and landmark_error (mean over visible points, in outer-eye distances), expression_r
-    (mean over shapes that occur),
-    shape_r, shape_slope and shape_error by name, identity_r, gaze_degrees, pose_degrees,
-    face_accuracy, pictures, and those of pixels.PixelMeasure.
+    (mean over shapes that occur), shape_r, shape_slope and shape_error by name, identity_r,
+    gaze_degrees, pose_degrees, face_accuracy, pictures, and those of pixels.PixelMeasure.
     """
     truth, answer, pixels, pictures = [], [], PixelMeasure(), 0
     for batch in batches:
