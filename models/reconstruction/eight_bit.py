@@ -15,7 +15,7 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from .export import store_halves
+from .export import store_in_16_bits
 
 CALIBRATION_PICTURES = 512
 BATCH = 16
@@ -43,7 +43,7 @@ def write_eight_bit(path, faster_path, pictures):
             reduce_range=True,
         )  # fmt: skip
         model = onnx.load(quantised)
-    store_halves(model.graph)
+    store_in_16_bits(model.graph)
     properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     onnx.helper.set_model_props(model, properties)
     onnx.checker.check_model(model)

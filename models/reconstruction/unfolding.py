@@ -21,7 +21,7 @@ from torch import nn
 from models.head import load_head
 
 from .config import NetworkConfig
-from .export import IN_HALVES, METADATA_KEY
+from .export import IN_16_BITS, METADATA_KEY, SCALE
 from .network import ReconstructionNetwork
 
 PREFIX = "network."  # of the names of constants that the exporter leaves as they are
@@ -47,7 +47,7 @@ def network_of(paths, image):
     for path in paths:
         constants, nodes = contents(path)
         for name, value in constants.items():
-            if name.startswith(PREFIX) and not name.endswith(IN_HALVES):
+            if name.startswith(PREFIX) and IN_16_BITS not in name and not name.endswith(SCALE):
                 put(own, name.removeprefix(PREFIX), value, path)
                 known.add(name.removeprefix(PREFIX))
         for layer, operator, values in nodes:
@@ -78,8 +78,11 @@ def contents(path):
     graph = onnx.load(path).graph
     constants = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
     for node in graph.node:
-        if node.op_type in ("Identity", "Cast") and node.input[0] in constants:
-            constants[node.output[0]] = constants[node.input[0]].astype(np.float32)
+        given = [constants[name] for name in node.input if name in constants]
+        if node.op_type in ("Identity", "Cast") and given:
+            constants[node.output[0]] = given[0].astype(np.float32)
+        elif node.op_type == "Mul" and len(given) == 2:  # the scale of what is stored in 16 bits
+            constants[node.output[0]] = given[0] * given[1]
     nodes = []
     for node in graph.node:
         held = [name for name in node.input if name in constants and not name.startswith(PREFIX)]

@@ -14,7 +14,7 @@ from models.head import load_head
 from models.reconstruction.checkpoint import load_checkpoint, network_from, save_checkpoint
 from models.reconstruction.config import NetworkConfig
 from models.reconstruction.eight_bit import write_eight_bit
-from models.reconstruction.export import FACE_OUTPUTS, IN_HALVES, METADATA_KEY, PIXEL_OUTPUTS
+from models.reconstruction.export import FACE_OUTPUTS, IN_16_BITS, METADATA_KEY, PIXEL_OUTPUTS
 from models.reconstruction.network import ReconstructionNetwork
 from models.reconstruction.unfolding import network_of
 from models.synthesis.pool import (
@@ -166,8 +166,8 @@ def test_eight_bit_convolutions_answer_nearly_the_same(files, tmp_path):
         assert weight.dtype == np.int8 and 60 < np.abs(weight.astype(int)).max() <= 64
     for node in after.graph.node:
         if node.op_type in ("Gemm", "MatMul"):
-            large, small = weights.get(f"{node.input[1]}{IN_HALVES}"), weights.get(node.input[1])
-            assert (small if large is None else large).dtype in (np.float16, np.float32)
+            large, small = weights.get(f"{node.input[1]}{IN_16_BITS}"), weights.get(node.input[1])
+            assert (small if large is None else large).dtype in (np.int16, np.float32)
 
 
 def sample(source):
