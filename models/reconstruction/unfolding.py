@@ -35,13 +35,14 @@ def network_of(paths, image):
 
     paths: the files, each with some of the network's parts; image: uint8 (N,128,128,3) training
     crops, whose statistics normalisation takes over. Returns it and the set of its parts (top-level
-    names) that no file holds, which are as a new network has them. Raises FileNotFoundError, or
-    ValueError where a file is not of the first one's network.
+    names) that no file holds, which are as a new network has them. Files may come from trainings of
+    different parts (`train --only`) of one network. Raises FileNotFoundError, or ValueError where a
+    file is not of the first one's network.
     """
     for path in paths:
         if not os.path.isfile(path):
             raise FileNotFoundError(f"there is no file {path}")
-    network = ReconstructionNetwork(config_of(paths[0])).eval()
+    network = ReconstructionNetwork(joint(map(config_of, paths))).eval()
     layers, own = dict(network.named_modules()), network.state_dict()
     known, offsets = set(), {}
     for path in paths:
@@ -70,6 +71,17 @@ def config_of(path):
         return NetworkConfig.from_dict(config)
     # As it was before files said.
     return replace(NetworkConfig.of(load_head()), refinement=False, pixel_widths=())
+
+
+def joint(configs):
+    """The config of a network with the optional parts that any of several networks has."""
+    first, *others = configs
+    for config in others:
+        first = replace(
+            first, refinement=first.refinement or config.refinement,
+            pixel_widths=first.pixel_widths or config.pixel_widths,
+        )  # fmt: skip
+    return first
 
 
 def contents(path):

@@ -2,6 +2,7 @@
 """The exported files answer as the torch network does, and say what they are."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -14,7 +15,13 @@ from models.head import load_head
 from models.reconstruction.checkpoint import load_checkpoint, network_from, save_checkpoint
 from models.reconstruction.config import NetworkConfig
 from models.reconstruction.eight_bit import write_eight_bit
-from models.reconstruction.export import FACE_OUTPUTS, IN_16_BITS, METADATA_KEY, PIXEL_OUTPUTS
+from models.reconstruction.export import (
+    FACE_OUTPUTS,
+    IN_16_BITS,
+    METADATA_KEY,
+    PIXEL_OUTPUTS,
+    export_network,
+)
 from models.reconstruction.network import ReconstructionNetwork
 from models.reconstruction.unfolding import network_of
 from models.synthesis.pool import (
@@ -75,7 +82,7 @@ def test_onnxruntime_agrees_with_torch(network, files, count):
         assert np.abs(value - expected[name].numpy()).max() <= TOLERANCE, name
 
 
-def test_restored_files_answer_as_the_network_did_and_are_normalised(network, files):
+def test_restored_files_answer_as_the_network_did_and_are_normalised(network, files, tmp_path):
     image = pictures(40)
     restored, fresh = network_of(files, image)
     assert fresh == set() and restored.config == network.config
@@ -87,6 +94,12 @@ def test_restored_files_answer_as_the_network_did_and_are_normalised(network, fi
         normalised_by_themselves = restored.backbone.train()(torch.from_numpy(image))
     for one, other in zip(features, normalised_by_themselves):
         assert (one - other).abs().max() <= TOLERANCE
+    apart = tmp_path / "apart.onnx"
+    network.config, whole = replace(network.config, pixel_widths=()), network.config
+    export_network(network, apart)
+    network.config = whole
+    restored, fresh = network_of([apart, files[1]], image[:4])
+    assert fresh == set() and restored.config == whole, "parts of two trainings"
     _, fresh = network_of(files[:1], image[:4])
     assert fresh == {"pixel_head"}
 
