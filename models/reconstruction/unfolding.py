@@ -15,10 +15,9 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import nn
-
-from models.head import load_head
 
 from .config import NetworkConfig
 from .export import IN_16_BITS, METADATA_KEY, SCALE
@@ -62,15 +61,16 @@ def network_of(paths, image):
 
 
 def config_of(path):
-    """The NetworkConfig of an exported file; that of the head for files that do not say it."""
-    metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-    if METADATA_KEY not in metadata:
-        raise ValueError(f"{path} is no file of `models export`")
-    config = json.loads(metadata[METADATA_KEY]).get("network")
-    if config:
-        return NetworkConfig.from_dict(config)
-    # As it was before files said.
-    return replace(NetworkConfig.of(load_head()), refinement=False, pixel_widths=())
+    """The NetworkConfig of an exported file."""
+    try:
+        model = onnx.load(path)
+    except DecodeError as error:
+        raise ValueError(f"{path} is no ONNX file") from error
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    config = json.loads(metadata.get(METADATA_KEY, "{}")).get("network")
+    if not config:
+        raise ValueError(f"{path} does not say which network it holds; export it again")
+    return NetworkConfig.from_dict(config)
 
 
 def joint(configs):

@@ -232,3 +232,20 @@ def test_bad_input_is_one_sentence(tmp_path, capsys):
     assert not out.exists() and not list(tmp_path.glob("*.partial"))
     lines = capsys.readouterr().err.strip().splitlines()
     assert len([line for line in lines if line.startswith("models export:")]) == 3
+
+
+def test_what_cannot_be_restored_is_one_sentence(files, tmp_path, capsys):
+    pool, out = tmp_path / "pool", tmp_path / "c.pt"
+    write_chunk(pool, 2, [sample(SOURCE_RENDERED)])
+    nameless, text = tmp_path / "nameless.onnx", tmp_path / "text.onnx"
+    model = onnx.load(files[0])
+    del model.metadata_props[:]
+    onnx.save(model, nameless)
+    text.write_text("not a network")
+    for path in (tmp_path / "none.onnx", nameless, text):
+        assert main(["restore", str(path), "--pool", str(pool), "-o", str(out)]) == 2, path
+    missing = str(tmp_path / "none" / "c.pt")
+    assert main(["restore", str(files[0]), "--pool", str(pool), "-o", missing]) == 2
+    assert not out.exists()
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len([line for line in lines if line.startswith("models restore:")]) == 4
