@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from models.reconstruction.config import SEGMENTATION_CLASSES, UNKNOWN_CLASS
+from models.reconstruction.crop import cells_in_crop
 
 OUTPUTS = ("segmentation", "canonical", "depth", "normal")
 LABELS = (
@@ -20,7 +21,7 @@ class PixelMeasure:
     """Adds up the errors of batches; `figures` at the end."""
 
     def __init__(self):
-        self.confusion = 0
+        self.confusion = np.zeros(2 * (len(SEGMENTATION_CLASSES),), np.int64)
         self.errors = {"canonical_mm": [], "depth_mm": [], "normal_degrees": [], "relief_degrees": []}
 
     def add(self, said, batch):
@@ -31,16 +32,16 @@ class PixelMeasure:
             answer = {name: said[name][row] for name in OUTPUTS if name in said}
             regions = answer["segmentation"]
             side = len(label["segmentation"])
-            to_answer = crop_cells(label["crop_from_whole"], regions.shape[-1], side)
+            to_answer = cells_in_crop(label["crop_from_whole"], regions.shape[-1], side)
             chosen = at_cells(regions, to_answer, side).argmax(axis=0)
-            self.confusion = self.confusion + confusion_matrix(chosen, label["segmentation"])
+            self.confusion += confusion_matrix(chosen, label["segmentation"])
             if "depth" in answer and batch["face"][row] > 0.5:
                 self.add_geometry(answer, label)
 
     def add_geometry(self, answer, label):
         """The errors of one picture's cells that show the head."""
         seen, side = label["seen"], len(label["seen"])
-        to_answer = crop_cells(label["crop_from_whole"], answer["depth"].shape[-1], side)
+        to_answer = cells_in_crop(label["crop_from_whole"], answer["depth"].shape[-1], side)
         canonical, depth, normal = (
             at_cells(answer[name].reshape(-1, *answer["depth"].shape), to_answer, side)[:, seen].T
             for name in ("canonical", "depth", "normal")
@@ -60,20 +61,12 @@ class PixelMeasure:
         that show a head: canonical_mm, depth_mm, normal_degrees (of normals with relief, where it
         is known, else without), relief_degrees (what the true normals without relief would err by,
         where it is known); NaN where nothing was said or known."""
-        class_iou = {} if np.isscalar(self.confusion) else intersection_over_union(self.confusion)
+        class_iou = intersection_over_union(self.confusion)
         figures = {"class_iou": class_iou, "segmentation_iou": mean_or_nan(class_iou.values())}
         for name, parts in self.errors.items():
             errors = np.concatenate(parts) if parts else np.empty(0)
             figures[name] = float(errors.mean()) if len(errors) else float("nan")
         return figures
-
-
-def crop_cells(crop_from_whole, size, side):
-    """(2,3) affine map from the indices of side x side cells of the whole picture to those of
-    size x size cells of its crop; crop_from_whole (2,3) as in Crops.from_whole."""
-    linear = crop_from_whole[:, :2] * (size / side)
-    middle = (crop_from_whole[:, 2] + 1) * (size / 2) - 0.5
-    return np.column_stack([linear, middle - linear @ np.full(2, (side - 1) / 2)])
 
 
 def at_cells(answer, to_answer, side):

@@ -114,3 +114,12 @@ def rotation_to_ray(ray):
     shared = -x * y / (1 + z)
     rows = [[1 - x * x / (1 + z), shared, x], [shared, 1 - y * y / (1 + z), y], [-x, -y, z]]
     return np.stack([np.stack(row, -1) for row in rows], -2)
+
+
+def cells_in_crop(crop_from_whole, size, side):
+    """(…,2,3) affine maps from the indices of side x side cells of whole pictures to those of
+    size x size cells of their crops; crop_from_whole (…,2,3) as in Crops.from_whole."""
+    linear = crop_from_whole[..., :2] * (size / side)
+    middle = (crop_from_whole[..., 2] + 1) * (size / 2) - 0.5
+    shift = middle - linear @ np.full(2, (side - 1) / 2)
+    return np.concatenate([linear, shift[..., None]], axis=-1)

@@ -23,6 +23,15 @@ def convolution(channels_in, channels_out, kernel=3, stride=1, activate=True):
     return nn.Sequential(*layers)
 
 
+def output_layer(inputs, outputs):
+    """A fully connected layer whose answers begin near zero."""
+    layer = nn.Linear(inputs, outputs)
+    with torch.no_grad():
+        layer.weight *= FIRST_OUTPUT_SCALE
+        layer.bias.zero_()
+    return layer
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut; halves the resolution if `stride` is 2 (He et al. 2016).
 
@@ -59,10 +68,7 @@ class GridReadout(nn.Module):
         self.reduce = convolution(channels_in, reduced, kernel=1)
         self.hidden = nn.Linear(reduced * cells * cells, hidden, bias=False)
         self.normalise = nn.BatchNorm1d(hidden)
-        self.output = nn.Linear(hidden, outputs)
-        with torch.no_grad():
-            self.output.weight *= FIRST_OUTPUT_SCALE
-            self.output.bias.zero_()
+        self.output = output_layer(hidden, outputs)
 
     def forward(self, features):
         flat = self.reduce(features).flatten(1)

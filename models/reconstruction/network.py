@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The whole network: backbone, pyramid and heads."""
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from torch import nn
@@ -12,34 +10,9 @@ from .config import EXPRESSION_SOURCES, NetworkConfig
 from .heads import ExpressionReadout, FusionHead, HighHead, PointHead
 from .looks import Looks
 from .pixels import PixelHead
-from .refinement import Estimate, Refinement
+from .reconstruction import Reconstruction
+from .refinement import Refinement
 from .second_look import SecondLook
-
-
-class Reconstruction(NamedTuple):
-    """What the network says about N crops, as the losses take it; `finished` as users do.
-
-    points (N,P,2) crop coordinates, x right, y down, -1..1; point_sigma (N,P) same units;
-    identity (N,60) standard deviations; expression (N,52), not clamped; gaze (N,2,2) radians;
-    rotation (N,3,3) head to crop camera; face_logit (N,).
-    """
-
-    points: torch.Tensor
-    point_sigma: torch.Tensor
-    identity: torch.Tensor
-    expression: torch.Tensor
-    gaze: torch.Tensor
-    rotation: torch.Tensor
-    face_logit: torch.Tensor
-
-    def finished(self):
-        """The outputs of the ONNX file by name, in its order.
-
-        As the fields, but expression lies in 0..1 and face (N,) is a probability.
-        """
-        outputs = self._asdict() | {"expression": self.expression.clamp(0, 1)}
-        outputs["face"] = torch.sigmoid(outputs.pop("face_logit"))
-        return outputs
 
 
 class ReconstructionNetwork(nn.Module):
@@ -87,11 +60,10 @@ class ReconstructionNetwork(nn.Module):
             expression, gaze = shared or self.top_head(levels[3])
         if self.config.second_look:
             points, expression, gaze = self.second_look(image, points, expression, gaze, rotation)
-        estimate = Estimate(points, sigma, identity, expression, gaze, rotation)
+        said = Reconstruction(points, sigma, identity, expression, gaze, rotation, face_logit)
         if self.config.refinement:
-            estimate = self.refinement(image, levels[0], pyramid16, estimate)
-        expression = self.looks(estimate.expression, estimate.gaze)
-        return Reconstruction(*estimate._replace(expression=expression), face_logit)
+            said = self.refinement(image, levels[0], pyramid16, said)
+        return said._replace(expression=self.looks(said.expression, said.gaze))
 
 
 @torch.no_grad()

@@ -8,15 +8,14 @@ the mouth, and a few linear layers can tell where it should be. The same layers 
 parameters at once, which the heads before do not: a mouth is judged by the whole face.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import nn
 
 from .backbone import CHANNELS, patches
 from .config import EXPRESSION_SIZE, IDENTITY_SIZE
-from .heads import GAZE_SIZE, SMALLEST_SIGMA, rotation_from_6d
-from .layers import FIRST_OUTPUT_SCALE, convolution
+from .heads import FRONTAL_6D, GAZE_SIZE, SMALLEST_SIGMA, rotation_from_6d
+from .layers import convolution, output_layer
+from .reconstruction import Reconstruction
 from .second_look import LEFT_LIDS, RIGHT_LIDS, Frames
 
 PATCH = 2  # pixels; a cell of the finest features
@@ -29,23 +28,11 @@ PATTERN = ((0.0, 0.0), (REACH, 0.0), (-REACH, 0.0), (0.0, REACH), (0.0, -REACH))
 EYE_GRID = tuple((x, y) for y in (-0.12, -0.06, 0.0, 0.06, 0.12) for x in (-0.28, -0.14, 0.0, 0.14, 0.28))
 KEPT = 8  # numbers that are kept of a point's features
 HIDDEN, LAST_HIDDEN = 320, 256
-ROTATION_SIZE = 6
 LARGEST_GROWTH = 2.0  # of a standard deviation, as a logarithm
 
 
-class Estimate(NamedTuple):
-    """What there is to refine: fields as in network.Reconstruction."""
-
-    points: torch.Tensor
-    point_sigma: torch.Tensor
-    identity: torch.Tensor
-    expression: torch.Tensor
-    gaze: torch.Tensor
-    rotation: torch.Tensor
-
-
 class Refinement(nn.Module):
-    """Corrects an Estimate of P points.
+    """Corrects a Reconstruction of P points, all but its face score.
 
     width, pyramid: channels of the backbone's finest level and of the pyramid.
     """
@@ -61,7 +48,7 @@ class Refinement(nn.Module):
         self.keep = nn.Parameter(torch.randn(points, seen, KEPT) / seen**0.5)
         in_eyes = 2 * len(EYE_GRID)
         self.keep_of_eyes = nn.Parameter(torch.randn(in_eyes, FINE_CHANNELS, KEPT) / FINE_CHANNELS**0.5)
-        self.sizes = (2 * points, points, IDENTITY_SIZE, EXPRESSION_SIZE, GAZE_SIZE, ROTATION_SIZE)
+        self.sizes = (2 * points, points, IDENTITY_SIZE, EXPRESSION_SIZE, GAZE_SIZE, len(FRONTAL_6D))
         told = sum(self.sizes) + 3  # a rotation is told by all nine numbers
         self.normalise_told = nn.BatchNorm1d(told)
         self.hidden = nn.Sequential(
@@ -70,16 +57,13 @@ class Refinement(nn.Module):
             nn.Linear(HIDDEN, LAST_HIDDEN, bias=False), nn.BatchNorm1d(LAST_HIDDEN),
             nn.ReLU(inplace=True),
         )  # fmt: skip
-        self.output = nn.Linear(LAST_HIDDEN, sum(self.sizes))
-        with torch.no_grad():
-            self.output.weight *= FIRST_OUTPUT_SCALE
-            self.output.bias.zero_()
+        self.output = output_layer(LAST_HIDDEN, sum(self.sizes))
         self.register_buffer("pattern", torch.tensor(PATTERN), persistent=False)
         self.register_buffer("eye_grid", torch.tensor(EYE_GRID), persistent=False)
 
     def forward(self, image, finest, pyramid16, estimate):
-        """Pictures uint8 (N,128,128,3), their features and an Estimate -> a better Estimate."""
-        given = Estimate(*(value.detach() for value in estimate))
+        """Pictures uint8 (N,128,128,3), their features and a Reconstruction -> a better one."""
+        given = Reconstruction(*(value.detach() for value in estimate))
         frames = Frames.of(given.points)
         seen = self.look(image, finest, pyramid16, given.points, frames)
         numbers = self.hidden(torch.cat([seen, self.normalise_told(tell(given, frames))], dim=1))
@@ -88,13 +72,14 @@ class Refinement(nn.Module):
         )
         growth = growth.clamp(-LARGEST_GROWTH, LARGEST_GROWTH).exp()
         columns = estimate.rotation[:, :, :2].transpose(1, 2).flatten(1)
-        return Estimate(
+        return Reconstruction(
             estimate.points + frames.to_crop(moved.reshape(-1, self.points, 2), 1.0),
             (estimate.point_sigma - SMALLEST_SIGMA) * growth + SMALLEST_SIGMA,
             estimate.identity + identity,
             estimate.expression + expression,
             estimate.gaze + gaze.reshape(-1, 2, 2),
             rotation_from_6d(columns + rotation),
+            estimate.face_logit,
         )
 
     def look(self, image, finest, pyramid16, points, frames):
@@ -140,7 +125,7 @@ def sample(features, places):
 
 
 def tell(estimate, frames):
-    """An Estimate as numbers (N,K) that do not depend on the face's place, size and roll."""
+    """A Reconstruction as numbers (N,K) that do not depend on the face's place, size and roll."""
     middle = estimate.points.mean(dim=1, keepdim=True)
     x, y = ((estimate.points - middle) / frames.size[..., None]).unbind(dim=2)
     cosine, sine = frames.cosine[:, None], frames.sine[:, None]

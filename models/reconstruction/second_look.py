@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from models.head import SHAPE_NAMES
 
-from .layers import FIRST_OUTPUT_SCALE, convolution
+from .layers import convolution, output_layer
 
 INNER_POINTS = slice(17, 68)  # iBUG points whose spread gives the face's size in the crop
 LEFT_LIDS, RIGHT_LIDS, LIPS = slice(42, 48), slice(36, 42), slice(48, 68)  # the character's
@@ -172,10 +172,7 @@ class PatchReader(nn.Module):
         cells = side // 8
         self.hidden = nn.Linear(last * cells * cells + POSE_SIZE, HIDDEN, bias=False)
         self.normalise = nn.BatchNorm1d(HIDDEN)
-        self.output = nn.Linear(HIDDEN, outputs)
-        with torch.no_grad():
-            self.output.weight *= FIRST_OUTPUT_SCALE
-            self.output.bias.zero_()
+        self.output = output_layer(HIDDEN, outputs)
 
     def forward(self, patch, pose):
         flat = torch.cat([self.features(patch).flatten(1), pose], dim=1)

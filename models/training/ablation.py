@@ -15,14 +15,14 @@ import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from models.evaluation.geometry import clean_batches, held_out_chunks, measure
+from models.evaluation.geometry import clean_batches, measure
 from models.reconstruction.config import NetworkConfig
 
 from .command import former_run, train
 from .config import TrainingConfig
 from .loop import CHECKPOINT
 from .pool import PoolShare, check_points
-from .validation import VALIDATION_CHUNKS
+from .validation import validation_chunks
 
 PICTURES = 300_000
 # Half as wide as the product's network, without its second look, refinement and per-pixel heads: a
@@ -164,7 +164,7 @@ def config(step, pictures, batch, head):
 
 def on_held_out(shares, predict):
     """Figures on some of the chunks that the pools leave out of training."""
-    chunks = [c for share in shares for c in held_out_chunks(share.folder)[:VALIDATION_CHUNKS]]
+    chunks = validation_chunks(share.folder for share in shares)
     figures = measure(clean_batches(chunks), predict)
     return {name: figures[name] for name in HELD_OUT_FIGURES}
 

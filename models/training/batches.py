@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from models.reconstruction.config import CROP_SIZE, UNKNOWN_CLASS
-from models.reconstruction.crop import Crops, face_crops
+from models.reconstruction.crop import Crops, cells_in_crop, face_crops
 from models.synthesis.camera import damage, film_grain
 from models.synthesis.occluders import occlude
 from models.synthesis.pool import SEGMENTATION_SIDE, SOURCE_BACKGROUND, SURFACE_SIDE
@@ -94,7 +94,8 @@ def training_batch(drawn, tables, rng, occluders=True, camera=True, neighbours=0
     stretched[latter] = stretched[former]
     images, labels = cut(drawn, crops, stretched), drawn.labels.in_crops(crops, drawn.width)
     segmentation = drawn.segmentation.copy()
-    to_pixel = cells_to_pixels(crops, drawn.width)
+    crop_from_whole = crops.from_whole(drawn.width)
+    to_pixel = cells_in_crop(crop_from_whole, CROP_SIZE, SEGMENTATION_SIDE)
     seen = labels.visible
     for row in range(count):
         shown = row - (count - neighbours) if row >= count - neighbours else row
@@ -115,7 +116,7 @@ def training_batch(drawn, tables, rng, occluders=True, camera=True, neighbours=0
     surfaces = drawn.surfaces.in_crops(crops, drawn.labels, drawn.width)
     surfaces = surfaces.without(coarser(segmentation != drawn.segmentation))
     no_face = miss | drawn.background
-    batch = assemble(images, labels, segmentation, surfaces, crops.from_whole(drawn.width), no_face)
+    batch = assemble(images, labels, segmentation, surfaces, crop_from_whole, no_face)
     if neighbours:
         batch["neighbour"] = np.full(count, -1)
         batch["neighbour"][latter] = np.arange(neighbours)
@@ -174,17 +175,6 @@ def cut(drawn, crops, stretched):
             )
         )
     return images
-
-
-def cells_to_pixels(crops, width):
-    """(N,2,3) affine maps from the indices of the segmentation's cells, in pictures width x width
-    px, to the pixels of crops."""
-    cell = width / SEGMENTATION_SIDE
-    maps = crops.from_whole(width)
-    linear, shift = maps[:, :, :2] * (CROP_SIZE / width), (maps[:, :, 2] + 1) * (CROP_SIZE / 2) - 0.5
-    # Cell c has its centre at (c + 0.5) * cell px from the picture's edge, width / 2 from its middle.
-    shift = shift + linear @ np.full(2, cell / 2 - width / 2)
-    return np.concatenate([linear * cell, shift[:, :, None]], axis=2)
 
 
 def coarser(mask):

@@ -177,7 +177,8 @@ def config_from(arguments, content, head):
     if not 0 <= (arguments.neighbours or 0) <= 0.5:
         raise ValueError("--neighbours is a share from 0 to 0.5")
     asked = {
-        "minutes": arguments.minutes, "pictures": arguments.pictures or 0, "batch": arguments.batch, "seed": arguments.seed,
+        "minutes": arguments.minutes, "pictures": arguments.pictures or 0,
+        "batch": arguments.batch, "seed": arguments.seed,
         "learning_rate": arguments.learning_rate, "neighbours": arguments.neighbours,
         "only": arguments.only and tuple(arguments.only),
         "fixed_normalisation": arguments.fixed_normalisation,

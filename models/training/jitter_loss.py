@@ -9,6 +9,8 @@ since a network can calm them by answering less: of that the ratio knows nothing
 
 import torch
 
+from .sizes import distances
+
 # What counts 1: about half of what a network shows on training crops that never met this loss, of
 # points a quarter, as they are what is seen to tremble.
 POINT_JITTER = 0.0025  # crop units
@@ -31,11 +33,11 @@ def jitter_loss(answer, batch):
     def change(error):
         return error[second] - error[first]
 
-    points = change(answer.points - batch["points"]).square().sum(dim=2)
+    points = change(answer.points - batch["points"])
     turned = change(answer.rotation @ batch["rotation"].transpose(1, 2))
     parts = (
-        (points + 1e-10).sqrt().mean() / POINT_JITTER,
-        (turned.square().sum(dim=(1, 2)) + 1e-10).sqrt().mean() / ROTATION_JITTER,
+        distances(points).mean() / POINT_JITTER,
+        distances(turned.flatten(1)).mean() / ROTATION_JITTER,
         relative_change(answer.expression, batch["expression"], first, second),
         relative_change(answer.gaze.flatten(1), batch["gaze"].flatten(1), first, second),
     )

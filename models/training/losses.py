@@ -13,6 +13,7 @@ from models.head import SHAPE_NAMES
 
 from .jitter_loss import jitter_loss
 from .pixel_losses import CLASS_WEIGHTS, pixel_losses
+from .sizes import distances, pseudo_huber
 
 HIDDEN_POINT_WEIGHT = 0.3  # of a point that is covered, self-occluded or outside the crop
 LANDMARK_WEIGHT = 2.0  # an iBUG point against a dense one
@@ -164,11 +165,6 @@ def point_losses(points, sigma, true, weight):
     return (weight * likelihood).sum(), (weight * distances(offset)).sum() / POINT_SCALE
 
 
-def distances(vectors):
-    """Lengths of (…,D) vectors, with a gradient at zero."""
-    return (vectors.square().sum(dim=-1) + 1e-10).sqrt()
-
-
 def gap_loss(points, true, visible, pairs):
     """Distance between predicted and true differences of point pairs; (N,P,2), (N,P), (G,2).
 
@@ -183,11 +179,6 @@ def gap_loss(points, true, visible, pairs):
     weight = seen * (1 - HIDDEN_POINT_WEIGHT) + HIDDEN_POINT_WEIGHT
     weight = weight * (1 + unusual / unusual.mean(dim=0))
     return (weight * distances(error)).sum() / weight.sum() / GAP_SCALE
-
-
-def pseudo_huber(square):
-    """Of squared relative errors: half the square where small, the error itself where large."""
-    return (1 + square).sqrt() - 1
 
 
 def within_range(predicted, true):

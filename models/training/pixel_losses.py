@@ -9,6 +9,9 @@ import torch
 from torch.nn import functional
 
 from models.reconstruction.config import SEGMENTATION_CLASSES, UNKNOWN_CLASS
+from models.reconstruction.pixels import GEOMETRY
+
+from .sizes import pseudo_huber
 
 # Small regions count more, but mildly: the overlap sees to them as well.
 CLASS_WEIGHTS = (0.7, 0.7, 2.0, 2.0, 2.0, 1.0, 1.5, 1.0)
@@ -41,7 +44,7 @@ def pixel_losses(answer, batch, class_weight):
         [answer.canonical, answer.depth[:, None], answer.normal, answer.relief], dim=1
     )
     canonical, depth, normal, relief = at_labels(said, places, batch["seen"].shape[1]).split(
-        [3, 1, 3, 3], dim=1
+        GEOMETRY, dim=1
     )
     face = batch["face"][:, None, None] > 0.5
     seen, lifted = batch["seen"] & face, batch["lifted"] & face
@@ -60,7 +63,7 @@ def vector_loss(said, true, known, scale):
     Of unit vectors the square of the chord is twice what their cosine lacks of 1.
     """
     error = (said.permute(0, 2, 3, 1)[known] - true[known]) / scale
-    return ((1 + error.square().sum(dim=1)).sqrt() - 1).sum() / known.sum().clamp_min(1)
+    return pseudo_huber(error.square().sum(dim=1)).sum() / known.sum().clamp_min(1)
 
 
 def segmentation_loss(logits, classes, class_weight):

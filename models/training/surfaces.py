@@ -12,9 +12,7 @@ import numpy as np
 from models.reconstruction.crop import crop_rotation
 from models.synthesis.pool import NOWHERE, SURFACE_UNIT, no_surface
 
-from .labels import choose
-
-MIRROR = np.array([-1, 1, 1], np.float32)  # of places in head space and directions in the camera's
+from .labels import MIRROR, choose
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Surfaces:
         """The surfaces of pictures that are mirrored where flip (N,) is true."""
         turned = {name: getattr(self, name)[:, :, ::-1] for name in self.__dataclass_fields__}
         for name in ("canonical", "normal", "relief"):
-            turned[name] = turned[name] * MIRROR
+            turned[name] = turned[name] * MIRROR.diagonal()
         return Surfaces(
             **{name: choose(flip, value, getattr(self, name)) for name, value in turned.items()}
         )

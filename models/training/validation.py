@@ -19,12 +19,13 @@ class Validation:
 
     def figures(self, network, device):
         """COLUMNS -> float of a network in evaluation mode; empty without held-out chunks."""
-        chunks = [
-            chunk
-            for folder in self.folders
-            for chunk in held_out_chunks(folder)[:VALIDATION_CHUNKS]
-        ]
+        chunks = validation_chunks(self.folders)
         if not chunks:
             return {}
         figures = measure(clean_batches(chunks), lambda image: answers(network, image, device))
         return {name: figures[name] for name in COLUMNS}
+
+
+def validation_chunks(folders):
+    """The first of the chunks that each of some pools leaves out of training."""
+    return [c for folder in folders for c in held_out_chunks(folder)[:VALIDATION_CHUNKS]]

@@ -12,7 +12,8 @@ from models.reconstruction.config import NetworkConfig
 from models.reconstruction.heads import rotation_from_6d
 from models.reconstruction.looks import Looks
 from models.reconstruction.network import ReconstructionNetwork
-from models.reconstruction.refinement import Estimate, sample, tell
+from models.reconstruction.reconstruction import Reconstruction
+from models.reconstruction.refinement import sample, tell
 from models.reconstruction.second_look import (
     INNER_BROWS,
     LEFT_EYE_SHAPES,
@@ -135,8 +136,8 @@ def test_what_refinement_is_told_does_not_depend_on_where_the_face_lies():
     moved = (points @ turn.T) * 0.6 + torch.tensor([0.1, -0.2])
 
     def told(points, size):
-        rest = torch.zeros(1, 60), torch.zeros(1, 52), torch.zeros(1, 2, 2), torch.eye(3)[None]
+        rest = torch.zeros(1, 60), torch.zeros(1, 52), torch.zeros(1, 2, 2), torch.eye(3)[None], None
         sigma = torch.full(points.shape[:2], 0.05 * size)
-        return tell(Estimate(points, sigma, *rest), Frames.of(points))
+        return tell(Reconstruction(points, sigma, *rest), Frames.of(points))
 
     assert torch.allclose(told(points, 1.0), told(moved, 0.6), atol=1e-4)
