@@ -204,13 +204,14 @@ class Trainer:
     def start_from_weights(self, path):
         """Take the averaged weights of another run's checkpoint, but begin a fresh run.
 
-        Parts that the checkpoint does not have at all stay new. Raises ValueError where one differs.
+        Parts that the checkpoint does not have at all stay new, parts that only it has are left out.
+        Raises ValueError where one differs.
         """
         content = load_checkpoint(path)
-        weights = content.get("average", content["network"])
-        held = {name.partition(".")[0] for name in weights}
-        new = {k: v for k, v in self.network.state_dict().items() if k.partition(".")[0] not in held}
-        take_weights(self.network, weights | new)
+        given, own = content.get("average", content["network"]), self.network.state_dict()
+        shared = parts_of(given) & parts_of(own)
+        new = {k: v for k, v in own.items() if part_of(k) not in shared}
+        take_weights(self.network, new | {k: v for k, v in given.items() if part_of(k) in shared})
         self.average = MovingAverage(self.network, self.config.average)
         self.has_learnt = True
 
@@ -233,6 +234,15 @@ class Trainer:
         self.optimizer.load_state_dict(content["optimizer"])
         self.loss.load_state_dict(content["loss"])
         self.progress = Progress(**content["progress"])
+
+
+def part_of(name):
+    """The network's part that a weight belongs to."""
+    return name.partition(".")[0]
+
+
+def parts_of(weights):
+    return {part_of(name) for name in weights}
 
 
 def freeze(network, only):

@@ -103,7 +103,7 @@ def test_nothing_but_the_named_parts_learns(pool, head_model):
         Trainer(config(head_model, 1.0, only=("ears",)), head_model)
 
 
-def test_a_part_that_the_first_weights_lack_begins_anew(head_model, tmp_path):
+def test_first_weights_are_taken_part_by_part(head_model, tmp_path):
     plain = config(head_model, 1.0)
     plain = replace(plain, network=replace(plain.network, second_look=False))
     Trainer(plain, head_model).save(tmp_path)
@@ -114,8 +114,13 @@ def test_a_part_that_the_first_weights_lack_begins_anew(head_model, tmp_path):
     state = taught.network.state_dict()
     assert all(torch.equal(state[name], value) for name, value in former.items())
     assert torch.equal(new, taught.network.second_look.eye.hidden.weight)
+    untaught = Trainer(plain, head_model)
+    untaught.start_from_weights(saved(taught, tmp_path / "taught"))
+    theirs = untaught.network.state_dict()
+    assert theirs and all(torch.equal(state[name], value) for name, value in theirs.items())
+    wider = replace(plain, network=replace(plain.network, point_hidden=plain.network.point_hidden + 8))
     with pytest.raises(ValueError, match="another network"):
-        Trainer(plain, head_model).start_from_weights(saved(taught, tmp_path / "taught"))
+        Trainer(wider, head_model).start_from_weights(tmp_path / CHECKPOINT)
 
 
 def test_checkpoints_of_the_version_before_are_trained_on(head_model, tmp_path):
@@ -287,7 +292,11 @@ def test_the_command_trains_resumes_and_exports(pool, tmp_path, capsys):
     assert main(["export", str(run_folder / CHECKPOINT), "-o", str(tmp_path / "x.onnx")]) == 0
     warm = tmp_path / "warm"
     words[4] = str(warm)
-    assert main([*words, "--minutes", "0.03", "--init", str(run_folder / CHECKPOINT)]) == 0
+    first = ["--init", str(run_folder / CHECKPOINT)]
+    assert main([*words, "--minutes", "0.03", *first, "--no-pixels"]) == 0
+    points_only = load_checkpoint(warm / CHECKPOINT)
+    assert not any(name.startswith("pixel_head.") for name in points_only["network"])
+    assert main([*words, "--minutes", "0.05", "--resume"]) == 2, "the run has no per-pixel heads"
 
 
 def test_bad_input_is_one_sentence(pool, tmp_path, capsys):
