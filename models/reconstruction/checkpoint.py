@@ -10,9 +10,9 @@ from .config import NetworkConfig
 from .network import ReconstructionNetwork
 
 FORMAT = "mien-checkpoint"
-VERSION = 4  # 1 had shape weights behind a sigmoid, 2 no second look
-# Version 3 had this part instead of the per-pixel heads; the others are the same.
-FORMER_VERSION, FORMER_PART = 3, "segmentation_head."
+VERSION = 5  # 1 had shape weights behind a sigmoid, 2 no second look
+# Versions 3 and 4 had these parts instead of the per-pixel heads; the others are the same.
+FORMER_PARTS = {3: "segmentation_head.", 4: "pixel_head."}
 
 
 def save_checkpoint(path, network, **more):
@@ -33,7 +33,7 @@ def save_checkpoint(path, network, **more):
 
 
 def load_checkpoint(path):
-    """The dictionary written by `save_checkpoint`, on the CPU; FORMER_PART is left out.
+    """The dictionary written by `save_checkpoint`, on the CPU; one of FORMER_PARTS is left out.
 
     Raises FileNotFoundError, or ValueError for a file that is no checkpoint of ours.
     """
@@ -45,12 +45,15 @@ def load_checkpoint(path):
         raise ValueError(f"{path} is not a readable checkpoint: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path} is not a Mien checkpoint")
-    if content["version"] not in (FORMER_VERSION, VERSION):
-        raise ValueError(f"{path} has checkpoint version {content['version']}, not {VERSION}")
-    for weights in ("network", "average"):
-        if weights in content:
-            kept = {k: v for k, v in content[weights].items() if not k.startswith(FORMER_PART)}
-            content[weights] = kept
+    version = content["version"]
+    if version == VERSION:
+        return content
+    if version not in FORMER_PARTS:
+        raise ValueError(f"{path} has checkpoint version {version}, not {VERSION}")
+    content["network_config"]["pixel_widths"] = ()
+    for weights in {"network", "average"} & content.keys():
+        kept = {k: v for k, v in content[weights].items() if not k.startswith(FORMER_PARTS[version])}
+        content[weights] = kept
     return content
 
 

@@ -45,7 +45,7 @@ class NetworkConfig:
     point_hidden: int = 320
     identity_hidden: int = 192
     expression_hidden: int = 256
-    pixel_widths: tuple[int, ...] = (16, 32, 64, 128)
+    pixel_widths: tuple[int, ...] = (32, 48, 96, 128)
     second_look: bool = True
     refinement: bool = True
     eye_points: tuple[int, ...] = tuple(range(42, 48))

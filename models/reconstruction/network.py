@@ -41,14 +41,16 @@ class ReconstructionNetwork(nn.Module):
             self.refinement = Refinement(config.points, config.widths[0], config.pyramid)
         self.looks = Looks()
 
-    def forward(self, image):
-        """uint8 (N,128,128,3) RGB -> Reconstruction, PixelAnswer; None for what it does not have."""
+    def forward(self, image, with_face=True, with_pixels=True):
+        """uint8 (N,128,128,3) RGB -> Reconstruction, PixelAnswer; None for what it does not have or
+        is not asked for."""
         levels = self.backbone(image)
-        pyramid16, pyramid8 = self.pyramid(levels)
+        features = (image, levels, *self.pyramid(levels))
+        face = self.reconstruct(*features) if with_face else None
         pixels = None
-        if self.config.pixel_widths:
-            pixels = self.pixel_head(image, levels, pyramid16, pyramid8)
-        return self.reconstruct(image, levels, pyramid16, pyramid8), pixels
+        if with_pixels and self.config.pixel_widths:
+            pixels = self.pixel_head(*features)
+        return face, pixels
 
     def reconstruct(self, image, levels, pyramid16, pyramid8):
         """Pictures with their backbone and pyramid levels -> Reconstruction."""

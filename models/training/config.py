@@ -17,7 +17,7 @@ class LossWeights:
     expression: float = 2.0
     gaze: float = 1.0
     rotation: float = 0.25
-    segmentation: float = 1.0  # from here to relief: the per-pixel heads
+    segmentation: float = 2.0  # from here to relief: the per-pixel heads
     canonical: float = 0.25
     depth: float = 0.25
     normal: float = 0.25

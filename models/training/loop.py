@@ -69,6 +69,7 @@ class Trainer:
         self.network = ReconstructionNetwork(config.network)
         self.network.to(self.device, memory_format=torch.channels_last)
         freeze(self.network, config.only)
+        self.asked = answers_that_learn(config.only)
         self.loss = ReconstructionLoss(
             config.losses,
             *(torch.tensor(basis[:, head.point_vertices]) for basis in (head.identity_basis, head.shapes)),
@@ -160,7 +161,7 @@ class Trainer:
     def find_gradients(self, batch):
         """Gradients of the loss of a batch; returns its parts as scalars."""
         with torch.autocast(self.device.type, torch.bfloat16):
-            answer, pixels = self.network(batch["image"])
+            answer, pixels = self.network(batch["image"], **self.asked)
         total, parts = self.loss(answer, pixels, batch, self.share)
         self.optimizer.zero_grad(set_to_none=True)
         if total.requires_grad:  # no face, and nothing that answers without one learns
@@ -253,6 +254,16 @@ def freeze(network, only):
         raise ValueError(f"the network has no part {sorted(unknown)[0]}, but {', '.join(parts)}")
     for name, part in parts.items():
         part.requires_grad_(not only or name in only)
+
+
+def answers_that_learn(only):
+    """What to ask a network for, named as its `forward` has it, of which nothing but the parts
+    named in `only` learns, if any are: no answer that none of them has a share in."""
+    shared = {"backbone", "pyramid"}
+    return {
+        "with_face": not only or set(only) != {"pixel_head"},
+        "with_pixels": not only or not shared.isdisjoint(only) or "pixel_head" in only,
+    }
 
 
 def parameter_groups(network, weight_decay):

@@ -63,16 +63,24 @@ class ReconstructionLoss(nn.Module):
     def forward(self, answer, pixels, batch, progress):
         """Sum and parts of the losses.
 
-        answer: Reconstruction; pixels: PixelAnswer or None; progress: share of the training done,
-        0..1.
+        answer: Reconstruction; pixels: PixelAnswer; either may be None, and has no losses then;
+        progress: share of the training done, 0..1.
         Returns a scalar and a dictionary of detached scalars.
         """
-        face = batch["face"] > 0.5
-        weight = self.weights
-        parts = {"face": weight.face * face_loss(answer.face_logit, batch["face"])}
+        parts, weight = {}, self.weights
         if pixels is not None:
             losses = pixel_losses(pixels, batch, self.class_weight)
             parts |= {name: getattr(weight, name) * loss for name, loss in losses.items()}
+        if answer is not None:
+            parts |= self.answer_parts(answer, batch, progress)
+        total = sum(parts.values())
+        return total, {name: part.detach() for name, part in parts.items()}
+
+    def answer_parts(self, answer, batch, progress):
+        """The losses of a Reconstruction."""
+        face = batch["face"] > 0.5
+        weight = self.weights
+        parts = {"face": weight.face * face_loss(answer.face_logit, batch["face"])}
         if "neighbour" in batch:
             # Calm is learnt last: from the start it keeps a network from learning anything.
             parts["jitter"] = weight.jitter * progress * jitter_loss(answer, batch)
@@ -80,8 +88,7 @@ class ReconstructionLoss(nn.Module):
             answer = type(answer)(*(value[face] for value in answer))
             batch = {name: value[face] for name, value in batch.items()}
             parts |= self.face_parts(answer, batch, progress)
-        total = sum(parts.values())
-        return total, {name: part.detach() for name, part in parts.items()}
+        return parts
 
     def face_parts(self, answer, batch, progress):
         """The losses of the crops that hold a face."""

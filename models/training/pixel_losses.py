@@ -14,7 +14,7 @@ from models.reconstruction.pixels import GEOMETRY
 from .sizes import pseudo_huber
 
 # Small regions count more, but mildly: the overlap sees to them as well.
-CLASS_WEIGHTS = (0.7, 0.7, 2.0, 2.0, 2.0, 1.0, 1.5, 1.0)
+CLASS_WEIGHTS = (0.7, 0.7, 0.6, 0.9, 1.4, 0.8, 0.8, 2.0)
 OVERLAP_SHARE = 0.5  # of the segmentation loss; the rest is cross entropy
 CANONICAL_SCALE = 0.01  # m; the next likewise are errors below which the square counts
 DEPTH_SCALE = 0.008  # m

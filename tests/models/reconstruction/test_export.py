@@ -118,7 +118,7 @@ def test_outputs_are_what_the_contract_says(files):
     assert np.allclose(np.linalg.det(out["rotation"]), 1, atol=1e-5)
     session = onnxruntime.InferenceSession(files[1], providers=["CPUExecutionProvider"])
     out = dict(zip(PIXEL_OUTPUTS, session.run(list(PIXEL_OUTPUTS), {"image": image})))
-    assert out["segmentation"].shape == (3, 8, 64, 64) and out["depth"].shape == (3, 64, 64)
+    assert out["segmentation"].shape == (3, 8, 128, 128) and out["depth"].shape == (3, 64, 64)
     assert out["canonical"].shape == out["normal"].shape == (3, 3, 64, 64)
     assert np.allclose(out["segmentation"].sum(axis=1), 1, atol=1e-5)
     assert np.allclose(np.linalg.norm(out["normal"], axis=1), 1, atol=1e-5)

@@ -103,6 +103,31 @@ def test_nothing_but_the_named_parts_learns(pool, head_model):
         Trainer(config(head_model, 1.0, only=("ears",)), head_model)
 
 
+def test_what_no_part_that_learns_has_a_share_in_is_not_asked(pool, head_model):
+    """And a part learns the same as if it were."""
+    chunk = open_chunk(chunk_path(pool, 1))
+    arrays = clean_batch(Drawn.of([(chunk, index) for index in range(4)]))
+    batch = {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def gradients(everything, *only):
+        trainer = Trainer(config(head_model, 1.0, only=only), head_model)
+        if everything:
+            trainer.asked = {}
+        parts = trainer.find_gradients(batch)
+        weights = trainer.network.named_parameters()
+        return set(parts), {name: p.grad for name, p in weights if p.grad is not None}
+
+    of_pixels = {"segmentation", "canonical", "depth", "normal", "relief"}
+    for only, left_out in ((("pixel_head",), False), (("second_look", "refinement"), True)):
+        everything, expected = gradients(True, *only)
+        asked, found = gradients(False, *only)
+        assert asked == everything - of_pixels if left_out else asked == of_pixels | {"total"}
+        assert found.keys() == expected.keys() and found
+        assert all(torch.allclose(found[name], expected[name]) for name in found)
+    assert gradients(False, "pixel_head", "second_look")[0] == everything
+    assert gradients(False, "pyramid")[0] == gradients(False)[0] == everything
+
+
 def test_first_weights_are_taken_part_by_part(head_model, tmp_path):
     plain = config(head_model, 1.0)
     plain = replace(plain, network=replace(plain.network, second_look=False))
@@ -123,16 +148,21 @@ def test_first_weights_are_taken_part_by_part(head_model, tmp_path):
         Trainer(wider, head_model).start_from_weights(tmp_path / CHECKPOINT)
 
 
-def test_checkpoints_of_the_version_before_are_trained_on(head_model, tmp_path):
-    """Its segmentation head is left out, the per-pixel heads begin anew."""
+@pytest.mark.parametrize("version, said, name", [
+    (3, {}, "segmentation_head.classify.bias"),
+    (4, {"pixel_widths": (16, 32, 64, 128)}, "pixel_head.regions.answer.bias"),
+])  # fmt: skip
+def test_checkpoints_of_versions_before_are_trained_on(head_model, tmp_path, version, said, name):
+    """What they had instead of the per-pixel heads is left out, these begin anew."""
     plain = config(head_model, 1.0)
     before = replace(plain, network=replace(plain.network, pixel_widths=()))
     Trainer(before, head_model).save(tmp_path)
     content = torch.load(tmp_path / CHECKPOINT, weights_only=True)
-    content["version"] = 3
-    content["network_config"].pop("pixel_widths")
+    content["version"] = version
+    del content["network_config"]["pixel_widths"]
+    content["network_config"] |= said
     for weights in ("network", "average"):
-        content[weights]["segmentation_head.classify.bias"] = torch.zeros(8)
+        content[weights][name] = torch.zeros(8)
     torch.save(content, tmp_path / CHECKPOINT)
     taught = Trainer(plain, head_model)
     taught.start_from_weights(tmp_path / CHECKPOINT)

@@ -110,9 +110,10 @@ def test_unknown_classes_do_not_count():
     assert segmentation_loss(logits, classes, torch.ones(8)) == pytest.approx(0, abs=1e-5)
 
 
-def test_answers_are_read_where_the_labels_lie():
+@pytest.mark.parametrize("cells", [64, 128])
+def test_answers_are_read_where_the_labels_lie(cells):
     """An answer that is the place in the crop reads as that of the cell, in turned crops too."""
-    axis = (torch.arange(64) + 0.5) / 32 - 1
+    axis = (torch.arange(cells) + 0.5) / (cells / 2) - 1
     answer = torch.stack(torch.meshgrid(axis, axis, indexing="xy")).repeat(2, 1, 1, 1)
     crop_from_whole = torch.tensor([[[1.2, 0.3, 0.1], [-0.3, 1.2, 0]], [[0.9, 0, 0.2], [0, 0.9, 0]]])
     axis = (torch.arange(48) + 0.5) / 24 - 1
@@ -187,8 +188,8 @@ def test_crops_without_a_face_teach_the_face_score_and_regions_alone():
     }  # fmt: skip
     pixels = PixelAnswer(
         *(
-            torch.rand(2, *shape, 64, 64).requires_grad_()
-            for shape in ((8,), (3,), (), (3,), (3,))
+            torch.rand(2, *shape).requires_grad_()
+            for shape in ((8, 128, 128), (3, 64, 64), (64, 64), (3, 64, 64), (3, 64, 64))
         )
     )
     total, parts = loss(answer, pixels, batch, 0.0)
@@ -205,6 +206,8 @@ def test_crops_without_a_face_teach_the_face_score_and_regions_alone():
     assert {name for name, part in parts.items() if part != 0} == {"face", "segmentation"}
     _, parts = loss(answer, None, batch, 0.0)
     assert set(parts) == {"face"}
+    _, parts = loss(None, pixels, batch, 0.0)
+    assert set(parts) == set(pixels._fields)
 
 
 def test_the_jitter_loss_comes_with_training():
