@@ -48,12 +48,12 @@ class Step:
 
 
 MIXED = {"people": 0.4, "portraits": 0.6}
-PLAIN = {"occluders": False, "camera": False}  # cheaper, and the same for all that are compared
+PLAIN = {"occluders": False, "camera": 0.0}  # cheaper, and the same for all that are compared
 PRODUCT = NetworkConfig()
 QUESTIONS = {
     "pictures": {
         "heads": Step("bare heads", {"heads": 1.0}, PLAIN),
-        "people": Step("+ people and occluders", {"people": 1.0}, {"camera": False}),
+        "people": Step("+ people and occluders", {"people": 1.0}, {"camera": 0.0}),
         "camera": Step("+ camera damage", {"people": 1.0}),
         "photographs": Step("+ photographs", MIXED),
     },

@@ -73,7 +73,7 @@ class Drawn:
         return self.images[0].shape[1]
 
 
-def training_batch(drawn, tables, rng, occluders=True, camera=True, neighbours=0):
+def training_batch(drawn, tables, rng, occluders=True, camera=1.0, neighbours=0):
     """A batch dictionary of numpy arrays from N drawn samples; see `assemble`.
 
     occluders, camera: as in TrainingConfig. neighbours: so many samples at the end are those at the
@@ -109,7 +109,7 @@ def training_batch(drawn, tables, rng, occluders=True, camera=True, neighbours=0
             occluded.seen_through(to_pixel[row], SEGMENTATION_SIDE).paint_classes(segmentation[row])
             seen[row][occluded.covered] = 0
             images[row] = occluded.image
-        if camera:
+        if chance.random() < camera:
             images[row] = damage(images[row], chance, rng if paired else None)
         elif paired:
             images[row] = film_grain(images[row], rng)

@@ -54,6 +54,10 @@ def add_arguments(parser):
         "--neighbours", type=float, metavar="SHARE",
         help="share of the crops that show the next frame of others, for the jitter loss (0)",
     )  # fmt: skip
+    parser.add_argument(
+        "--spoilt", type=float, metavar="SHARE",
+        help="share of the pictures that are spoilt as cameras do (1)",
+    )  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 … (auto)")
     parser.add_argument(
         "--threads", type=int, default=1,
@@ -184,10 +188,13 @@ def config_from(arguments, content, head):
         raise ValueError("--minutes and --pictures must be positive")
     if not 0 <= (arguments.neighbours or 0) <= 0.5:
         raise ValueError("--neighbours is a share from 0 to 0.5")
+    if not 0 <= (arguments.spoilt or 0) <= 1:
+        raise ValueError("--spoilt is a share from 0 to 1")
     asked = {
         "minutes": arguments.minutes, "pictures": arguments.pictures or 0,
         "batch": arguments.batch, "seed": arguments.seed,
         "learning_rate": arguments.learning_rate, "neighbours": arguments.neighbours,
+        "camera": arguments.spoilt,
         "only": arguments.only and tuple(arguments.only),
         "fixed_normalisation": arguments.fixed_normalisation,
     }  # fmt: skip

@@ -31,8 +31,9 @@ class TrainingConfig:
     """Everything that decides a run besides the pools and the machine.
 
     minutes: budget of training time; the learning rate follows the share of it that is spent.
-    pictures: budget of pictures that are seen, instead of the minutes; 0: none. occluders, camera:
-    whether things are painted in front of the faces, and whether pictures are spoilt as cameras do.
+    pictures: budget of pictures that are seen, instead of the minutes; 0: none. occluders:
+    whether things are painted in front of the faces. camera: share of the pictures that are spoilt as
+    cameras do.
     only: the parts of the network that learn (names of ReconstructionNetwork's modules); the others
     stay as they are, their normalisation too; empty: all learn.
     fixed_normalisation: whether normalisation keeps its running figures and goes by them, instead of
@@ -47,7 +48,7 @@ class TrainingConfig:
     minutes: float = 60.0
     pictures: int = 0
     occluders: bool = True
-    camera: bool = True
+    camera: float = 1.0
     only: tuple[str, ...] = ()
     fixed_normalisation: bool = False
     batch: int = 64

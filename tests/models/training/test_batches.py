@@ -124,16 +124,18 @@ def test_training_batches_keep_labels_on_flipped_and_turned_pictures(pool, head_
 
 
 def test_without_occluders_and_camera_pictures_are_as_rendered(pool, head_model):
-    """Crops of flat pictures stay flat but for the dots; spoilt ones do not."""
+    """Crops of flat pictures stay flat but for the dots; spoilt ones do not, be it all or some."""
     chunk = open_chunk(chunk_path(pool, 1))
     drawn, tables = Drawn.of([(chunk, index) for index in range(11)]), MirrorTables.of(head_model)
 
     def colours(**how):
         images = training_batch(drawn, tables, np.random.default_rng(2), **how)["image"]
-        return np.mean([len(np.unique(image.reshape(-1, 3), axis=0)) for image in images])
+        return np.array([len(np.unique(image.reshape(-1, 3), axis=0)) for image in images])
 
-    plain = colours(occluders=False, camera=False)
-    assert plain < colours(occluders=True, camera=False) < colours(occluders=True, camera=True)
+    plain, occluded = colours(occluders=False, camera=0.0), colours(occluders=True, camera=0.0)
+    assert plain.mean() < occluded.mean() < colours(occluders=True, camera=1.0).mean()
+    spoilt = colours(occluders=False, camera=0.5) > 2 * plain.max()
+    assert 0 < spoilt.sum() < len(spoilt)
 
 
 def test_a_pool_for_another_head_is_refused(pool, head_model):
@@ -195,7 +197,7 @@ def test_what_is_painted_before_a_face_hides_its_surface(pool, head_model):
     chunk = open_chunk(chunk_path(pool, 1))
     drawn = Drawn.of([(chunk, index % 11) for index in range(88)])
     tables, hidden = MirrorTables.of(head_model), 0
-    batch = training_batch(drawn, tables, np.random.default_rng(6), camera=False)
+    batch = training_batch(drawn, tables, np.random.default_rng(6), camera=0.0)
     for row in np.flatnonzero(batch["face"]):
         classes, seen = batch["segmentation"][row], batch["seen"][row]
         painted = np.isin(classes, (HAIR, GLASSES, OCCLUDER)).reshape(48, 2, 48, 2).any(axis=(1, 3))

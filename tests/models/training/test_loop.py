@@ -334,4 +334,5 @@ def test_bad_input_is_one_sentence(pool, tmp_path, capsys):
     assert main(["train", "--pool", str(tmp_path / "none"), *out]) == 2
     assert main(["train", "--pool", str(pool), "--device", "nonsense", *out]) == 2
     assert main(["train", "--pool", str(pool), "--init", str(tmp_path / "no.pt"), *out]) == 2
-    assert len(capsys.readouterr().err.strip().splitlines()) == 3
+    assert main(["train", "--pool", str(pool), "--spoilt", "2", *out]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 4
