@@ -27,6 +27,7 @@ PREFIX = "network."  # of the names of constants that the exporter leaves as the
 # How the exporter names a module that is called a second time (the right eye's readers).
 AGAIN = "_1"
 BATCH = 64
+SAME = 1e-2  # of a weight's largest number: far more than folding and 16 bits change
 
 
 def network_of(paths, image):
@@ -48,12 +49,10 @@ def network_of(paths, image):
         constants, nodes = contents(path)
         for name, value in constants.items():
             if name.startswith(PREFIX) and IN_16_BITS not in name and not name.endswith(SCALE):
-                put(own, name.removeprefix(PREFIX), value, path)
-                known.add(name.removeprefix(PREFIX))
+                put(own, known, name.removeprefix(PREFIX), value, path)
         for layer, operator, values in nodes:
             weight = values[0].T if operator == "MatMul" else values[0]
-            put(own, f"{layer}.weight", weight, path)
-            known.add(f"{layer}.weight")
+            put(own, known, f"{layer}.weight", weight, path)
             if operator == "Conv":
                 offsets[layer] = torch.from_numpy(np.array(values[1]))
     normalise_again(network, layers, offsets, torch.from_numpy(np.ascontiguousarray(image)))
@@ -104,11 +103,17 @@ def contents(path):
     return constants, nodes
 
 
-def put(state, name, value, path):
-    """Copy an array into a network's state; ValueError where it has no such place."""
+def put(state, known, name, value, path):
+    """Copy an array into a network's state and its name into the set of those that are known;
+    ValueError where there is no such place, or where the name is known with other numbers."""
     if name not in state or state[name].shape != value.shape:
         raise ValueError(f"{path} holds {name} {value.shape}, which the network does not have")
-    state[name].copy_(torch.from_numpy(np.array(value)))
+    given, held = torch.from_numpy(np.array(value)), state[name]
+    if name in known and (given - held).abs().max() > SAME * held.abs().max():
+        part = name.partition(".")[0]
+        raise ValueError(f"{path} holds another {part} than the file before it; restore each alone")
+    held.copy_(given)
+    known.add(name)
 
 
 def layer_of(node):

@@ -102,6 +102,10 @@ def test_restored_files_answer_as_the_network_did_and_are_normalised(network, fi
     assert fresh == set() and restored.config == whole, "parts of two trainings"
     _, fresh = network_of(files[:1], image[:4])
     assert fresh == {"pixel_head"}
+    other, beside = ReconstructionNetwork(network.config), tmp_path / "other.onnx"
+    export_network(other, tmp_path / "unused.onnx", beside)
+    with pytest.raises(ValueError, match="another backbone than the file before it"):
+        network_of([files[0], beside], image[:4])
 
 
 def test_outputs_are_what_the_contract_says(files):
