@@ -28,9 +28,11 @@ ACCEPT = 0.25
 photographs most of what is none lies below, and one face in a hundred."""
 
 CERTAIN = 0.7
-CERTAIN_SIZE = 0.15
-"""Quality, and size over the picture's shorter side, of a face at which the search may end: a
-small find may well be a thing in the background of the face that the picture is about."""
+CERTAIN_SIZE = 0.2
+CERTAIN_INSIDE = 0.9
+"""Quality, size over the picture's shorter side, and share of the points within the picture, of a
+face at which the search may end: a small find may well be a thing in the background of the face
+that the picture is about, and one that the edge cuts through the face beside it."""
 
 PROMISING = 0.05
 """Face probability below which a proposal is not worth a second look."""
@@ -190,9 +192,16 @@ def ends_search(network: Network, image: np.ndarray, faces: list[Face]) -> bool:
     return any(
         face.quality >= CERTAIN
         and face.size >= CERTAIN_SIZE * shorter_side
+        and share_inside(image, face) >= CERTAIN_INSIDE
         and is_confirmed(network, image, face)
         for face in faces
     )
+
+
+def share_inside(image: np.ndarray, face: Face) -> float:
+    """Share of the face's 68 points that lie within ``image`` (H, W, 3)."""
+    within = (face.points68 >= 0) & (face.points68 < np.array(image.shape[1::-1]))
+    return float(within.all(axis=1).mean())
 
 
 def is_plausible(face: Face) -> bool:

@@ -7,17 +7,20 @@ import pytest
 
 from inference.crop import CROP_MARGIN, Crop, rotation_2d
 from inference.detect import (
+    CERTAIN,
     FRONTAL,
     FRONTAL_ALT,
     PROFILE,
     Search,
     _classifier,
     cascade_proposals,
+    ends_search,
     find_faces,
     find_faces_at,
     grid_proposals,
 )
 from inference.errors import InstallationError
+from inference.face import look
 from tests.inference.painted import PaintedNetwork, Placed, paint
 
 
@@ -79,6 +82,21 @@ def test_all_faces_of_a_picture_are_found_once():
     placed = [Placed((160, 240)), Placed((480, 240), size=1000)]
     faces = find_faces(PaintedNetwork(), paint(640, 480, *placed))
     assert sorted(round(face.centre[0], -1) for face in faces) == [160, 480]
+
+
+@pytest.mark.parametrize(
+    "placed, ends",
+    [
+        (Placed((320, 240), 1500.0), True),
+        (Placed((70, 240), 1500.0), False),  # cut by the edge
+        (Placed((320, 240), 600.0), False),  # small
+    ],
+)
+def test_the_search_ends_at_a_face_that_the_picture_may_be_about(placed, ends):
+    picture = paint(640, 480, placed)
+    (face,) = look(PaintedNetwork(), picture, [Crop.from_points(placed.points[:68])])
+    assert face.quality > CERTAIN
+    assert ends_search(PaintedNetwork(), picture, [face]) == ends
 
 
 def test_no_face_no_finding():
