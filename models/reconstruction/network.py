@@ -77,3 +77,8 @@ def answers(network, image, device):
     reconstruction, pixels = network(torch.from_numpy(np.ascontiguousarray(image)).to(device))
     named = reconstruction.finished() | (pixels.finished() if pixels else {})
     return {name: value.float().cpu().numpy() for name, value in named.items()}
+
+
+def part_of(weight):
+    """The name of the network's top-level part that a weight of this name belongs to."""
+    return weight.partition(".")[0]

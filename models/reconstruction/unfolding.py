@@ -21,7 +21,7 @@ from torch import nn
 
 from .config import NetworkConfig
 from .export import IN_16_BITS, METADATA_KEY, SCALE
-from .network import ReconstructionNetwork
+from .network import ReconstructionNetwork, part_of
 
 PREFIX = "network."  # of the names of constants that the exporter leaves as they are
 # How the exporter names a module that is called a second time (the right eye's readers).
@@ -56,7 +56,7 @@ def network_of(paths, image):
             if operator == "Conv":
                 offsets[layer] = torch.from_numpy(np.array(values[1]))
     normalise_again(network, layers, offsets, torch.from_numpy(np.ascontiguousarray(image)))
-    return network, {name.split(".")[0] for name in own} - {name.split(".")[0] for name in known}
+    return network, set(map(part_of, own)) - set(map(part_of, known))
 
 
 def config_of(path):
@@ -110,8 +110,7 @@ def put(state, known, name, value, path):
         raise ValueError(f"{path} holds {name} {value.shape}, which the network does not have")
     given, held = torch.from_numpy(np.array(value)), state[name]
     if name in known and (given - held).abs().max() > SAME * held.abs().max():
-        part = name.partition(".")[0]
-        raise ValueError(f"{path} holds another {part} than the file before it; restore each alone")
+        raise ValueError(f"{path} holds another {part_of(name)} than the file before it; restore each alone")
     held.copy_(given)
     known.add(name)
 

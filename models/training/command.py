@@ -42,7 +42,7 @@ def add_arguments(parser):
     )  # fmt: skip
     parser.add_argument(
         "--no-pixels", action="store_true",
-        help="without the per-pixel heads: nearly twice as fast, but where the backbone learns they have"
+        help="without the per-pixel heads: half as fast again, but where the backbone learns they have"
         " to be trained again after it",
     )  # fmt: skip
     parser.add_argument(

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 import torch
 
 from models.reconstruction.checkpoint import load_checkpoint, save_checkpoint, take_weights
-from models.reconstruction.network import ReconstructionNetwork
+from models.reconstruction.network import ReconstructionNetwork, part_of
 
 from .config import TrainingConfig
 from .losses import ReconstructionLoss
@@ -210,7 +210,7 @@ class Trainer:
         """
         content = load_checkpoint(path)
         given, own = content.get("average", content["network"]), self.network.state_dict()
-        shared = parts_of(given) & parts_of(own)
+        shared = set(map(part_of, given)) & set(map(part_of, own))
         new = {k: v for k, v in own.items() if part_of(k) not in shared}
         take_weights(self.network, new | {k: v for k, v in given.items() if part_of(k) in shared})
         self.average = MovingAverage(self.network, self.config.average)
@@ -235,15 +235,6 @@ class Trainer:
         self.optimizer.load_state_dict(content["optimizer"])
         self.loss.load_state_dict(content["loss"])
         self.progress = Progress(**content["progress"])
-
-
-def part_of(name):
-    """The network's part that a weight belongs to."""
-    return name.partition(".")[0]
-
-
-def parts_of(weights):
-    return {part_of(name) for name in weights}
 
 
 def freeze(network, only):
