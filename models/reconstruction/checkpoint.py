@@ -10,9 +10,7 @@ from .config import NetworkConfig
 from .network import ReconstructionNetwork
 
 FORMAT = "mien-checkpoint"
-VERSION = 5  # 1 had shape weights behind a sigmoid, 2 no second look
-# Versions 3 and 4 had these parts instead of the per-pixel heads; the others are the same.
-FORMER_PARTS = {3: "segmentation_head.", 4: "pixel_head."}
+VERSION = 5  # the shipped network's; `models restore` makes one of the shipped files
 
 
 def save_checkpoint(path, network, **more):
@@ -33,7 +31,7 @@ def save_checkpoint(path, network, **more):
 
 
 def load_checkpoint(path):
-    """The dictionary written by `save_checkpoint`, on the CPU; one of FORMER_PARTS is left out.
+    """The dictionary written by `save_checkpoint`, on the CPU.
 
     Raises FileNotFoundError, or ValueError for a file that is no checkpoint of ours.
     """
@@ -45,15 +43,8 @@ def load_checkpoint(path):
         raise ValueError(f"{path} is not a readable checkpoint: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path} is not a Mien checkpoint")
-    version = content["version"]
-    if version == VERSION:
-        return content
-    if version not in FORMER_PARTS:
-        raise ValueError(f"{path} has checkpoint version {version}, not {VERSION}")
-    content["network_config"]["pixel_widths"] = ()
-    for weights in {"network", "average"} & content.keys():
-        kept = {k: v for k, v in content[weights].items() if not k.startswith(FORMER_PARTS[version])}
-        content[weights] = kept
+    if content["version"] != VERSION:
+        raise ValueError(f"{path} has checkpoint version {content['version']}, not {VERSION}")
     return content
 
 

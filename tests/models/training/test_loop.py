@@ -148,27 +148,12 @@ def test_first_weights_are_taken_part_by_part(head_model, tmp_path):
         Trainer(wider, head_model).start_from_weights(tmp_path / CHECKPOINT)
 
 
-@pytest.mark.parametrize("version, said, name", [
-    (3, {}, "segmentation_head.classify.bias"),
-    (4, {"pixel_widths": (16, 32, 64, 128)}, "pixel_head.regions.answer.bias"),
-])  # fmt: skip
-def test_checkpoints_of_versions_before_are_trained_on(head_model, tmp_path, version, said, name):
-    """What they had instead of the per-pixel heads is left out, these begin anew."""
-    plain = config(head_model, 1.0)
-    before = replace(plain, network=replace(plain.network, pixel_widths=()))
-    Trainer(before, head_model).save(tmp_path)
+def test_a_checkpoint_of_another_version_is_refused(head_model, tmp_path):
+    Trainer(config(head_model, 1.0), head_model).save(tmp_path)
     content = torch.load(tmp_path / CHECKPOINT, weights_only=True)
-    content["version"] = version
-    del content["network_config"]["pixel_widths"]
-    content["network_config"] |= said
-    for weights in ("network", "average"):
-        content[weights][name] = torch.zeros(8)
-    torch.save(content, tmp_path / CHECKPOINT)
-    taught = Trainer(plain, head_model)
-    taught.start_from_weights(tmp_path / CHECKPOINT)
-    stem = "backbone.stem.0.weight"
-    assert torch.equal(taught.network.state_dict()[stem], content["average"][stem])
-    assert network_from(load_checkpoint(tmp_path / CHECKPOINT)).config.pixel_widths == ()
+    torch.save(content | {"version": content["version"] - 1}, tmp_path / CHECKPOINT)
+    with pytest.raises(ValueError, match="has checkpoint version"):
+        load_checkpoint(tmp_path / CHECKPOINT)
 
 
 def saved(trainer, folder):
