@@ -12,9 +12,9 @@ class LossWeights:
 
     point_likelihood: float = 0.5
     point_distance: float = 0.5
-    gap: float = 0.8
-    identity: float = 0.8  # here and in expression parameters and vertices are balanced
-    expression: float = 2.0
+    gap: float = 1.2
+    identity: float = 1.2  # here and in expression parameters and vertices are balanced
+    expression: float = 3.0
     gaze: float = 1.0
     rotation: float = 0.25
     segmentation: float = 2.0  # from here to relief: the per-pixel heads

@@ -13,7 +13,7 @@ import numpy as np
 from models.reconstruction.crop import Crops
 
 MISS_PROBABILITY = 0.06
-LOOSE_PROBABILITY = 0.3
+LOOSE_PROBABILITY = 0.15
 
 CLOSE_ROLL = np.radians(7.0)  # standard deviation
 CLOSE_SCALE = 0.07  # standard deviation of log side
