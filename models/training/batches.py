@@ -9,22 +9,21 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from models.reconstruction.config import CROP_SIZE, UNKNOWN_CLASS
-from models.reconstruction.crop import Crops, cells_in_crop, face_crops
+from models.reconstruction.config import CROP_SIZE
+from models.reconstruction.crop import Crops, face_crops
 from models.synthesis.camera import damage, film_grain
 from models.synthesis.occluders import occlude
-from models.synthesis.pool import SEGMENTATION_SIDE, SOURCE_BACKGROUND, SURFACE_SIDE
+from models.synthesis.pool import SOURCE_BACKGROUND
 
+from .cells import OUTSIDE_CROP, Cells
 from .config import TrainingConfig
 from .jitter import anywhere, jitter, nudge
 from .labels import Labels, MirrorTables, choose
 from .parallel import ALONE
 from .pool import GrowingPool
-from .surfaces import Surfaces
 
 EMPTY_POOL_WAIT = 2.0  # seconds before looking again into pools without a finished chunk
 PREFETCHED_BATCHES = 6
-OUTSIDE_CROP = 1.0  # |u| beyond which a point is not in the picture
 STRETCHED_BORDER = 0.5  # how often pixels beyond the picture repeat its edge, else they are black
 LABEL_FIELDS = (
     "points", "visible", "identity", "expression", "gaze", "rotation", "focal",
@@ -33,17 +32,16 @@ LABEL_FIELDS = (
 
 @dataclass(frozen=True)
 class Drawn:
-    """N pool samples: images, list of (192,192,3) uint8; labels; segmentation (N,96,96) uint8;
-    surfaces; background (N,) bool: a picture without a face."""
+    """N pool samples: images, list of (192,192,3) uint8; labels; background (N,) bool: a picture
+    without a face; cells, or None where nobody asks for them."""
 
     images: list
     labels: Labels
-    segmentation: np.ndarray
-    surfaces: Surfaces
     background: np.ndarray
+    cells: Cells | None
 
     @classmethod
-    def of(cls, picks):
+    def of(cls, picks, with_cells=True):
         """From (chunk, index) pairs."""
         labels = {
             name: np.stack([getattr(chunk, name)[index] for chunk, index in picks])
@@ -52,9 +50,8 @@ class Drawn:
         return cls(
             [chunk.image[index] for chunk, index in picks],
             Labels(**{k: v.astype(np.float32) for k, v in labels.items()}),
-            np.stack([chunk.segmentation[index] for chunk, index in picks]),
-            Surfaces.of(picks),
             np.array([chunk.source[index] == SOURCE_BACKGROUND for chunk, index in picks]),
+            Cells.of(picks) if with_cells else None,
         )
 
     def mirrored(self, flip, tables):
@@ -62,9 +59,8 @@ class Drawn:
         return Drawn(
             [cv2.flip(image, 1) if f else image for image, f in zip(self.images, flip)],
             self.labels.mirrored(flip, tables, self.width),
-            choose(flip, self.segmentation[:, :, ::-1], self.segmentation),
-            self.surfaces.mirrored(flip),
             self.background,
+            self.cells and self.cells.mirrored(flip),
         )
 
     @property
@@ -74,7 +70,8 @@ class Drawn:
 
 
 def training_batch(drawn, tables, rng, occluders=True, camera=1.0, neighbours=0):
-    """A batch dictionary of numpy arrays from N drawn samples; see `assemble`.
+    """A batch dictionary of numpy arrays from N drawn samples; see `assemble`, and `Cells.in_crops` where
+    they have cells.
 
     occluders, camera: as in TrainingConfig. neighbours: so many samples at the end are those at the
     beginning once more, and are shown as the next frame of a film shows them: from a crop that lies
@@ -93,10 +90,7 @@ def training_batch(drawn, tables, rng, occluders=True, camera=1.0, neighbours=0)
     stretched = rng.random(count) < STRETCHED_BORDER
     stretched[latter] = stretched[former]
     images, labels = cut(drawn, crops, stretched), drawn.labels.in_crops(crops, drawn.width)
-    segmentation = drawn.segmentation.copy()
-    crop_from_whole = crops.from_whole(drawn.width)
-    to_pixel = cells_in_crop(crop_from_whole, CROP_SIZE, SEGMENTATION_SIDE)
-    seen = labels.visible
+    seen, covers = labels.visible, {}
     for row in range(count):
         shown = row - (count - neighbours) if row >= count - neighbours else row
         # Both frames of a pair have the same chances, but for the noise.
@@ -105,18 +99,16 @@ def training_batch(drawn, tables, rng, occluders=True, camera=1.0, neighbours=0)
         if occluders and not (miss[row] or drawn.background[row]):
             donor = drawn.images[(shown + 1) % count]
             points = pixels(labels.points[row])
-            occluded = occlude(images[row], points, chance, donor)
-            occluded.seen_through(to_pixel[row], SEGMENTATION_SIDE).paint_classes(segmentation[row])
-            seen[row][occluded.covered] = 0
-            images[row] = occluded.image
+            covers[row] = occlude(images[row], points, chance, donor)
+            seen[row][covers[row].covered] = 0
+            images[row] = covers[row].image
         if chance.random() < camera:
             images[row] = damage(images[row], chance, rng if paired else None)
         elif paired:
             images[row] = film_grain(images[row], rng)
-    surfaces = drawn.surfaces.in_crops(crops, drawn.labels, drawn.width)
-    surfaces = surfaces.without(coarser(segmentation != drawn.segmentation))
-    no_face = miss | drawn.background
-    batch = assemble(images, labels, segmentation, surfaces, crop_from_whole, no_face)
+    batch = assemble(images, labels, miss | drawn.background)
+    if drawn.cells:
+        batch |= drawn.cells.in_crops(crops, drawn.labels, drawn.width, covers)
     if neighbours:
         batch["neighbour"] = np.full(count, -1)
         batch["neighbour"][latter] = np.arange(neighbours)
@@ -127,11 +119,11 @@ def clean_batch(drawn):
     """The same without any chance, for validation: well-placed crops of clean pictures."""
     crops, width = face_or_whole_crops(drawn), drawn.width
     stretched = np.ones(len(drawn.images), bool)
-    return assemble(
-        cut(drawn, crops, stretched), drawn.labels.in_crops(crops, width), drawn.segmentation,
-        drawn.surfaces.in_crops(crops, drawn.labels, width), crops.from_whole(width),
-        drawn.background,
-    )  # fmt: skip
+    labels = drawn.labels.in_crops(crops, width)
+    batch = assemble(cut(drawn, crops, stretched), labels, drawn.background)
+    if drawn.cells:
+        batch |= drawn.cells.in_crops(crops, drawn.labels, width, {})
+    return batch
 
 
 def training_crops(drawn, rng):
@@ -177,29 +169,19 @@ def cut(drawn, crops, stretched):
     return images
 
 
-def coarser(mask):
-    """(N,96,96) bool -> (N,48,48): whether any of the cells that make up a larger one is true."""
-    parts = SEGMENTATION_SIDE // SURFACE_SIDE
-    return mask.reshape(-1, SURFACE_SIDE, parts, SURFACE_SIDE, parts).any(axis=(2, 4))
-
-
 def pixels(points):
     """Crop coordinates (P,2) -> pixels of the crop (P,2)."""
     return (points + 1) * (CROP_SIZE / 2) - 0.5
 
 
-def assemble(images, labels, segmentation, surfaces, crop_from_whole, no_face):
-    """The arrays that the losses take.
+def assemble(images, labels, no_face):
+    """The arrays that all losses but the per-pixel ones take; for those see `Cells.in_crops`.
 
     image (N,128,128,3) uint8; points (N,P,2) crop coordinates; visible (N,P), 0 also outside the
     crop; identity, expression, gaze, rotation as Labels; face (N,) 0 or 1, which also says
-    whether the labels above mean anything. Of cells of the whole picture, whose places in the crop
-    crop_from_whole (N,2,3) tells as in Crops.from_whole: segmentation (N,96,96) uint8, 255 unknown;
-    canonical, depth, normal, relief, seen, lifted (N,48,48,…) as Surfaces. What lies outside the
-    crop is unknown.
+    whether the labels above mean anything.
     """
     inside = (np.abs(labels.points) < OUTSIDE_CROP).all(axis=2)
-    surfaces = surfaces.without(outside(crop_from_whole, SURFACE_SIDE))
     return {
         "image": np.stack(images),
         "points": labels.points,
@@ -209,24 +191,7 @@ def assemble(images, labels, segmentation, surfaces, crop_from_whole, no_face):
         "gaze": labels.gaze,
         "rotation": labels.rotation,
         "face": (~no_face).astype(np.float32),
-        "crop_from_whole": crop_from_whole.astype(np.float32),
-        "segmentation": np.where(
-            outside(crop_from_whole, SEGMENTATION_SIDE), np.uint8(UNKNOWN_CLASS), segmentation
-        ),
-        **vars(surfaces),
     }
-
-
-def outside(crop_from_whole, side):
-    """(N,side,side) bool: cells of pictures whose centres lie outside the crops."""
-    axis = (np.arange(side) + 0.5) * (2 / side) - 1
-    across, down = crop_from_whole[:, :, 0], crop_from_whole[:, :, 1]
-    place = (
-        across[:, :, None, None] * axis
-        + down[:, :, None, None] * axis[:, None]
-        + crop_from_whole[:, :, 2, None, None]
-    )
-    return (np.abs(place) >= OUTSIDE_CROP).any(axis=1)
 
 
 class TrainingBatches(IterableDataset):
@@ -247,6 +212,7 @@ class TrainingBatches(IterableDataset):
         self.count = config.batch // processes.count
         self.neighbours = round(config.neighbours * self.count)
         self.rank = processes.rank
+        self.with_cells = bool(config.network.pixel_widths)
         self.shares = shares
         self.tables = tables
         self.config = config
@@ -261,7 +227,7 @@ class TrainingBatches(IterableDataset):
         while True:
             rng = np.random.default_rng((config.seed, number, self.rank))
             picks = [self.draw(pools, rng) for _ in range(self.count - self.neighbours)]
-            drawn = Drawn.of(picks + picks[: self.neighbours])
+            drawn = Drawn.of(picks + picks[: self.neighbours], self.with_cells)
             batch = training_batch(
                 drawn, self.tables, rng, config.occluders, config.camera, self.neighbours
             )

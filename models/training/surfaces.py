@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The labels of the heads' surfaces in a batch, as their pictures show them and in crops' frames.
-
-They stay in the cells of the picture in which the pool has them: a network's answer is read there,
-and no label is resampled.
-"""
+"""The labels of the heads' surfaces in a batch, as their pictures show them and in crops' frames."""
 
 from dataclasses import dataclass, replace
 

@@ -2,11 +2,13 @@
 """Pools grow and shrink; batches repeat by seed and their labels fit their pictures."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from models.reconstruction.config import UNKNOWN_CLASS
+from models.reconstruction.config import UNKNOWN_CLASS, NetworkConfig
 from models.synthesis.pool import GLASSES, HAIR, OCCLUDER, SKIN, chunk_path, open_chunk
 from models.synthesis.raster import vertex_normals
 from models.training.batches import (
@@ -213,6 +215,17 @@ def test_a_pool_without_surfaces_knows_none(pool, tmp_path, head_model):
     batch = clean_batch(Drawn.of([(open_chunk(chunk_path(tmp_path, 1)), 0)]))
     assert not batch["seen"].any() and not batch["lifted"].any()
     assert np.isfinite(batch["depth"]).all() and not batch["canonical"].any()
+def test_batches_of_a_network_without_pixels_have_no_cells(pool, head_model):
+    """All else is as it would be with them."""
+    tables, shares, network = MirrorTables.of(head_model), [PoolShare(str(pool))], NetworkConfig.of(head_model)
+    configs = [TrainingConfig(batch=6, network=replace(network, pixel_widths=w)) for w in ((8,) * 4, ())]
+    with_cells, without = (next(iter(TrainingBatches(shares, tables, c))) for c in configs)
+    assert set(with_cells) - set(without) == {
+        "segmentation", "crop_from_whole", "canonical", "depth", "normal", "relief", "seen", "lifted"
+    }  # fmt: skip
+    assert all(torch.equal(with_cells[name], value) for name, value in without.items())
+
+
 def test_neighbours_show_the_same_face_a_little_beside(pool, head_model):
     """The last rows are the first ones again: same truth, same things before them, other noise."""
     chunk, tables = open_chunk(chunk_path(pool, 1)), MirrorTables.of(head_model)
