@@ -10,7 +10,7 @@ from .config import NetworkConfig
 from .network import ReconstructionNetwork
 
 FORMAT = "mien-checkpoint"
-VERSION = 5  # the shipped network's; `models restore` makes one of the shipped files
+VERSION = 6  # the shipped network's; `models restore` makes one of the shipped files
 
 
 def save_checkpoint(path, network, **more):

@@ -37,7 +37,7 @@ class NetworkConfig:
     """
 
     widths: tuple[int, int, int, int] = (32, 64, 128, 192)
-    depths: tuple[int, int, int, int] = (1, 2, 2, 1)
+    depths: tuple[int, int, int, int] = (1, 2, 3, 2)
     pyramid: int = 48
     top_down: bool = True
     expression_from: str = "fusion"

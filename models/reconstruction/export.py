@@ -87,6 +87,7 @@ def write_graph(module, path, outputs, metadata):
     beside = f"{path}.partial"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes that are meant to be fixed
         torch.onnx.export(
             module.eval(),
             (image,),

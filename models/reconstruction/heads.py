@@ -135,12 +135,11 @@ def rotation_from_6d(columns):
     """(N,6) numbers -> proper rotations (N,3,3).
 
     Gram-Schmidt on two columns; continuous, unlike angles or quaternions (Zhou et al. 2019,
-    arXiv 1812.07035). Written out in plain products for the ONNX graph.
+    arXiv 1812.07035). The third column, their cross product, is written out for the ONNX graph.
     """
     first = unit(columns[:, 0:3])
     second = columns[:, 3:6]
     second = unit(second - (first * second).sum(dim=1, keepdim=True) * first)
-    a, b, c = first.unbind(dim=1)
-    d, e, f = second.unbind(dim=1)
-    third = torch.stack([b * f - c * e, c * d - a * f, a * e - b * d], dim=1)
+    yzx, zxy = [1, 2, 0], [2, 0, 1]
+    third = first[:, yzx] * second[:, zxy] - first[:, zxy] * second[:, yzx]
     return torch.stack([first, second, third], dim=2)

@@ -12,7 +12,7 @@ from .looks import Looks
 from .pixels import PixelHead
 from .reconstruction import Reconstruction
 from .refinement import Refinement
-from .second_look import SecondLook
+from .second_look import IMPRESSION_SIZE, SecondLook
 
 
 class ReconstructionNetwork(nn.Module):
@@ -38,7 +38,10 @@ class ReconstructionNetwork(nn.Module):
                 config.points, config.eye_points, config.eye_partners, config.mouth_points
             )
         if config.refinement:
-            self.refinement = Refinement(config.points, config.widths[0], config.pyramid)
+            self.refinement = Refinement(
+                config.points, config.widths[0], config.pyramid,
+                IMPRESSION_SIZE if config.second_look else 0,
+            )  # fmt: skip
         self.looks = Looks()
 
     def forward(self, image, with_face=True, with_pixels=True):
@@ -60,11 +63,14 @@ class ReconstructionNetwork(nn.Module):
             expression, gaze = self.fusion_head(levels[0], pyramid16, pyramid8)
         else:
             expression, gaze = shared or self.top_head(levels[3])
+        impression = ()
         if self.config.second_look:
-            points, expression, gaze = self.second_look(image, points, expression, gaze, rotation)
+            points, expression, gaze, *impression = self.second_look(
+                image, points, expression, gaze, rotation
+            )
         said = Reconstruction(points, sigma, identity, expression, gaze, rotation, face_logit)
         if self.config.refinement:
-            said = self.refinement(image, levels[0], pyramid16, said)
+            said = self.refinement(image, levels[0], pyramid16, said, *impression)
         return said._replace(expression=self.looks(said.expression, said.gaze))
 
 

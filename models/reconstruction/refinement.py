@@ -10,6 +10,7 @@ parameters at once, which the heads before do not: a mouth is judged by the whol
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from .backbone import CHANNELS, patches
 from .config import EXPRESSION_SIZE, IDENTITY_SIZE
@@ -19,7 +20,7 @@ from .reconstruction import Reconstruction
 from .second_look import LEFT_LIDS, RIGHT_LIDS, Frames
 
 PATCH = 2  # pixels; a cell of the finest features
-FINE_CHANNELS = 24
+FINE_CHANNELS = 16  # a multiple of what a processor reckons with at once
 # Where around a point the finest features are taken, in units of the face's size (41 mm on the mean
 # head), along the face: 4 mm, one to three pixels.
 REACH = 0.1
@@ -34,10 +35,11 @@ LARGEST_GROWTH = 2.0  # of a standard deviation, as a logarithm
 class Refinement(nn.Module):
     """Corrects a Reconstruction of P points, all but its face score.
 
-    width, pyramid: channels of the backbone's finest level and of the pyramid.
+    width, pyramid: channels of the backbone's finest level and of the pyramid. impression: how many
+    numbers of a second look it is given besides what that said.
     """
 
-    def __init__(self, points, width, pyramid):
+    def __init__(self, points, width, pyramid, impression=0):
         super().__init__()
         self.points = points
         self.fine = nn.Sequential(
@@ -52,8 +54,8 @@ class Refinement(nn.Module):
         told = sum(self.sizes) + 3  # a rotation is told by all nine numbers
         self.normalise_told = nn.BatchNorm1d(told)
         self.hidden = nn.Sequential(
-            nn.Linear((points + in_eyes) * KEPT + told, HIDDEN, bias=False), nn.BatchNorm1d(HIDDEN),
-            nn.ReLU(inplace=True),
+            nn.Linear((points + in_eyes) * KEPT + told + impression, HIDDEN, bias=False),
+            nn.BatchNorm1d(HIDDEN), nn.ReLU(inplace=True),
             nn.Linear(HIDDEN, LAST_HIDDEN, bias=False), nn.BatchNorm1d(LAST_HIDDEN),
             nn.ReLU(inplace=True),
         )  # fmt: skip
@@ -61,12 +63,16 @@ class Refinement(nn.Module):
         self.register_buffer("pattern", torch.tensor(PATTERN), persistent=False)
         self.register_buffer("eye_grid", torch.tensor(EYE_GRID), persistent=False)
 
-    def forward(self, image, finest, pyramid16, estimate):
-        """Pictures uint8 (N,128,128,3), their features and a Reconstruction -> a better one."""
+    def forward(self, image, finest, pyramid16, estimate, *impression):
+        """Pictures uint8 (N,128,128,3), their features and a Reconstruction -> a better one.
+
+        impression: of the second look (N,I), if there was one.
+        """
         given = Reconstruction(*(value.detach() for value in estimate))
         frames = Frames.of(given.points)
         seen = self.look(image, finest, pyramid16, given.points, frames)
-        numbers = self.hidden(torch.cat([seen, self.normalise_told(tell(given, frames))], dim=1))
+        told = self.normalise_told(tell(given, frames))
+        numbers = self.hidden(torch.cat([seen, told, *impression], dim=1))
         moved, growth, identity, expression, gaze, rotation = (
             self.output(numbers).float().split(self.sizes, dim=1)
         )
@@ -86,16 +92,18 @@ class Refinement(nn.Module):
         """What is seen at the points, and between the lids: (N, (P + eyes' places) * KEPT)."""
         fine = self.fine(patches(image, PATCH))
         around = frames.to_crop(self.pattern[None], 1.0)[:, None] + points[:, :, None]
+        grid = frames.to_crop(self.eye_grid[None], 1.0)
+        eyes = [points[:, lids].mean(dim=1, keepdim=True) + grid for lids in (LEFT_LIDS, RIGHT_LIDS)]
+        seen_finely = sample(fine, torch.cat([around.flatten(1, 2), *eyes], dim=1))
+        count = self.points * len(PATTERN)
+        seen_around, seen_in_eyes = seen_finely[:, :count], seen_finely[:, count:]
         taken = [
-            sample(fine, around.flatten(1, 2))
-            .reshape(-1, self.points, len(PATTERN), FINE_CHANNELS).transpose(2, 3).flatten(2),
+            seen_around.reshape(-1, self.points, len(PATTERN), FINE_CHANNELS)
+            .transpose(2, 3).flatten(2),
             sample(finest, points),
             sample(pyramid16, points),
         ]  # fmt: skip
         seen = torch.cat(taken, dim=2)  # (N,P,features)
-        grid = frames.to_crop(self.eye_grid[None], 1.0)
-        eyes = [points[:, lids].mean(dim=1, keepdim=True) + grid for lids in (LEFT_LIDS, RIGHT_LIDS)]
-        seen_in_eyes = sample(fine, torch.cat(eyes, dim=1))
         kept = [kept_of(seen, self.keep), kept_of(seen_in_eyes, self.keep_of_eyes)]
         return torch.cat(kept, dim=1)
 
@@ -108,30 +116,46 @@ def kept_of(seen, keep):
 def sample(features, places):
     """Features (N,C,H,W) at places (N,K,2) in crop coordinates, between cells: (N,K,C).
 
-    What `grid_sample` does with its border repeated, but whole rows of channels are fetched at
-    once: onnxruntime's own takes five times as long.
+    The border is repeated. In exported files whole rows of channels are fetched at once, for
+    onnxruntime's own `grid_sample` takes five times as long; in training torch's is the faster.
+    """
+    if torch.onnx.is_in_onnx_export():
+        return sample_rows(features, places)
+    if features.requires_grad:  # else the gradient's other layout makes all before it slow
+        features.register_hook(lambda grad: grad.contiguous(memory_format=torch.channels_last))
+    with torch.autocast(features.device.type, enabled=False):
+        taken = functional.grid_sample(
+            features.float(), places.float()[:, None], align_corners=False, padding_mode="border"
+        )
+    return taken[:, :, 0].transpose(1, 2)
+
+
+def sample_rows(features, places):
+    """What `sample` gives: the channels of the four cells around each place, weighed.
+
+    In few operations, for each costs onnxruntime some microseconds, however small.
     """
     count, channels, height, width = features.shape
+    height, width = int(height), int(width)  # an exported file is for any count, but one size
+    size = torch.tensor([width, height])
     rows = features.permute(0, 2, 3, 1).reshape(-1, channels)
-    x = (((places[..., 0] + 1) * width - 1) / 2).clamp(0, width - 1)
-    y = (((places[..., 1] + 1) * height - 1) / 2).clamp(0, height - 1)
-    left, top = x.floor().clamp(max=width - 2), y.floor().clamp(max=height - 2)
-    picture = torch.arange(count, device=features.device)[:, None] * (height * width)
-    first = picture + (top * width + left).long()
-    x, y = (x - left).reshape(-1, 1), (y - top).reshape(-1, 1)
-    corners = (0, (1 - x) * (1 - y)), (1, x * (1 - y)), (width, (1 - x) * y), (width + 1, x * y)
-    taken = sum(rows.index_select(0, first.flatten() + step) * share for step, share in corners)
-    return taken.reshape(-1, places.shape[1], channels)
+    at = torch.minimum((((places + 1) * size - 1) / 2).clamp(min=0), size - 1.0)
+    first = torch.minimum(at.floor(), size - 2.0)
+    inside = at - first
+    shares = torch.stack([1 - inside, inside], dim=3)  # (N,K,axis,near or far)
+    shares = shares[:, :, 1, :, None] * shares[:, :, 0, None, :]  # (N,K,above or below,left or right)
+    picture = torch.arange(count)[:, None] * (height * width)
+    cell = picture + (first * torch.tensor([1.0, width])).sum(dim=2).long()
+    corners = cell[:, :, None] + torch.tensor([0, 1, width, width + 1])
+    return (rows[corners] * shares.flatten(2)[..., None]).sum(dim=2)
 
 
 def tell(estimate, frames):
     """A Reconstruction as numbers (N,K) that do not depend on the face's place, size and roll."""
-    middle = estimate.points.mean(dim=1, keepdim=True)
-    x, y = ((estimate.points - middle) / frames.size[..., None]).unbind(dim=2)
-    cosine, sine = frames.cosine[:, None], frames.sine[:, None]
+    upright = frames.from_crop(estimate.points - estimate.points.mean(dim=1, keepdim=True))
     return torch.cat(
         [
-            x * cosine + y * sine, y * cosine - x * sine,
+            upright[:, :, 0], upright[:, :, 1],
             (estimate.point_sigma / frames.size).log(),
             estimate.identity, estimate.expression,
             estimate.gaze.flatten(1), estimate.rotation.flatten(1),

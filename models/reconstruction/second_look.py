@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from models.head import SHAPE_NAMES
 
-from .layers import convolution, output_layer
+from .layers import ResidualBlock, convolution, output_layer
 
 INNER_POINTS = slice(17, 68)  # iBUG points whose spread gives the face's size in the crop
 LEFT_LIDS, RIGHT_LIDS, LIPS = slice(42, 48), slice(36, 42), slice(48, 68)  # the character's
@@ -22,8 +22,11 @@ LEFT_LIDS, RIGHT_LIDS, LIPS = slice(42, 48), slice(36, 42), slice(48, 68)  # the
 EYE_REACH = 0.70
 MOUTH_REACH = 0.84
 EYE_SIDE, MOUTH_SIDE = 40, 48  # px: about the resolution of the crop itself
-WIDTHS = (16, 32, 48, 64)
-HIDDEN = 96
+# Channels at a patch's full, half, quarter and eighth resolution, and hidden numbers. Of the mouth
+# there is most to tell, and least of it is seen elsewhere.
+EYE_WIDTHS, EYE_HIDDEN = (16, 32, 48, 64), 96
+MOUTH_WIDTHS, MOUTH_HIDDEN = (16, 32, 64, 96), 160
+IMPRESSION_SIZE = 2 * EYE_HIDDEN + MOUTH_HIDDEN
 POSE_SIZE = 9
 
 # Shapes of one eye, left; the right eye gives their partners. The other shapes belong to the mouth.
@@ -51,8 +54,9 @@ class SecondLook(nn.Module):
         super().__init__()
         self.eye_count, self.mouth_count = len(eye_points), len(mouth_points)
         eye_outputs = 2 * len(eye_points) + len(EYE_SHAPES) + 1 + GAZE_SIZE
-        self.eye = PatchReader(EYE_SIDE, eye_outputs)
-        self.mouth = PatchReader(MOUTH_SIDE, 2 * len(mouth_points) + len(MOUTH_SHAPES))
+        self.eye = PatchReader(EYE_SIDE, EYE_WIDTHS, EYE_HIDDEN, eye_outputs)
+        mouth_outputs = 2 * len(mouth_points) + len(MOUTH_SHAPES)
+        self.mouth = PatchReader(MOUTH_SIDE, MOUTH_WIDTHS, MOUTH_HIDDEN, mouth_outputs)
         read_points = (*eye_points, *eye_partners, *mouth_points)
         read_shapes = (*LEFT_EYE_SHAPES, *RIGHT_EYE_SHAPES, *MOUTH_SHAPES, INNER_BROWS)
         self.register_buffer("point_source", sources(read_points, points), persistent=False)
@@ -64,7 +68,8 @@ class SecondLook(nn.Module):
         """What the first look said of uint8 pictures (N,128,128,3), corrected.
 
         points (N,P,2), expression (N,52), gaze (N,2,2) and rotation (N,3,3) as in Reconstruction.
-        Returns points, expression, gaze.
+        Returns points, expression, gaze, and the impression (N,IMPRESSION_SIZE): what the readers
+        made of left eye, right eye and mouth before they put it into those numbers.
         """
         picture = image.permute(0, 3, 1, 2).float() * (2 / 255) - 1
         seen = points.detach()
@@ -84,6 +89,7 @@ class SecondLook(nn.Module):
             points + moved.index_select(1, self.point_source),
             expression + changes.index_select(1, self.shape_source),
             gaze + torch.stack([left.gaze, right.gaze], dim=1),
+            torch.cat([left.impression, right.impression, mouth.impression], dim=1),
         )
 
     def read_eye(self, picture, frames, points, lids, rotation, side):
@@ -91,23 +97,24 @@ class SecondLook(nn.Module):
         centre = points[:, lids].mean(dim=1)
         patch = frames.cut(picture, centre, EYE_REACH, EYE_SIDE, side)
         mirror = rotation.new_tensor([1.0, side, side, side, 1.0, 1.0, side, 1.0, 1.0])
-        numbers = self.eye(patch, rotation.detach().flatten(1) * mirror)
+        numbers, impression = self.eye(patch, rotation.detach().flatten(1) * mirror)
         count = 2 * self.eye_count
         offsets, shapes, inner_brow, gaze = numbers.split(
             [count, len(EYE_SHAPES), 1, GAZE_SIZE], dim=1
         )
         offsets = offsets.reshape(-1, self.eye_count, 2) * offsets.new_tensor([side, 1.0])
         return Reading(
-            frames.to_crop(offsets, EYE_REACH), shapes, gaze * gaze.new_tensor([side, 1.0]), inner_brow
-        )
+            frames.to_crop(offsets, EYE_REACH), shapes, impression,
+            gaze * gaze.new_tensor([side, 1.0]), inner_brow,
+        )  # fmt: skip
 
     def read_mouth(self, picture, frames, points, rotation):
         centre = points[:, LIPS].mean(dim=1)
         patch = frames.cut(picture, centre, MOUTH_REACH, MOUTH_SIDE, 1.0)
-        numbers = self.mouth(patch, rotation.detach().flatten(1))
+        numbers, impression = self.mouth(patch, rotation.detach().flatten(1))
         offsets, shapes = numbers.split([2 * self.mouth_count, len(MOUTH_SHAPES)], dim=1)
         offsets = offsets.reshape(-1, self.mouth_count, 2)
-        return Reading(frames.to_crop(offsets, MOUTH_REACH), shapes)
+        return Reading(frames.to_crop(offsets, MOUTH_REACH), shapes, impression)
 
 
 def sources(read, count):
@@ -118,18 +125,20 @@ def sources(read, count):
 
 
 class Reading:
-    """What a patch says: moved (N,K,2) crop coordinates, shapes (N,S); of an eye also gaze (N,2)
-    and inner_brow (N,1)."""
+    """What a patch says: moved (N,K,2) crop coordinates, shapes (N,S), impression (N,H); of an eye
+    also gaze (N,2) and inner_brow (N,1)."""
 
-    def __init__(self, moved, shapes, gaze=None, inner_brow=None):
-        self.moved, self.shapes, self.gaze, self.inner_brow = moved, shapes, gaze, inner_brow
+    def __init__(self, moved, shapes, impression, gaze=None, inner_brow=None):
+        self.moved, self.shapes, self.impression = moved, shapes, impression
+        self.gaze, self.inner_brow = gaze, inner_brow
 
 
 class Frames:
-    """How N faces lie in their crops: size (N,1) in crop units, cosine and sine (N,) of the roll."""
+    """How N faces lie in their crops: size (N,1) in crop units, and turn (N,2,2), by which rows
+    (x, y) along and down the upright face become rows in crop coordinates."""
 
-    def __init__(self, size, cosine, sine):
-        self.size, self.cosine, self.sine = size, cosine, sine
+    def __init__(self, size, turn):
+        self.size, self.turn = size, turn
 
     @classmethod
     def of(cls, points):
@@ -138,14 +147,18 @@ class Frames:
         spread = (inner - inner.mean(dim=1, keepdim=True)).square().sum(dim=2).mean(dim=1).sqrt()
         across = points[:, LEFT_LIDS].mean(dim=1) - points[:, RIGHT_LIDS].mean(dim=1)
         across = across / (across.square().sum(dim=1, keepdim=True) + 1e-6).sqrt()
-        return cls(spread[:, None], across[:, 0], across[:, 1])
+        down = across[:, [1, 0]] * across.new_tensor([-1.0, 1.0])
+        return cls(spread[:, None], torch.stack([across, down], dim=1))
 
     def to_crop(self, offsets, reach):
         """Offsets (N,K,2), or (1,K,2) for all, in half sides of a patch of that reach -> crop coordinates."""
-        x, y = offsets.unbind(dim=2)
-        cosine, sine = self.cosine[:, None], self.sine[:, None]
-        turned = torch.stack([x * cosine - y * sine, x * sine + y * cosine], dim=2)
-        return turned * (reach * self.size)[..., None]
+        with torch.autocast(offsets.device.type, enabled=False):  # bfloat16 cannot tell pixels apart
+            return offsets @ (self.turn * (reach * self.size)[..., None])
+
+    def from_crop(self, offsets):
+        """Offsets (N,K,2) in crop coordinates -> along and down the upright faces, in their sizes."""
+        with torch.autocast(offsets.device.type, enabled=False):
+            return offsets @ (self.turn / self.size[..., None]).transpose(1, 2)
 
     def cut(self, picture, centre, reach, side, mirror):
         """Upright patches (N,3,side,side) around centre (N,2); mirror -1 flips left and right."""
@@ -158,22 +171,30 @@ class Frames:
 
 
 class PatchReader(nn.Module):
-    """A small plain network from a patch and the head's rotation to numbers."""
+    """A small residual network from a patch and the head's rotation to numbers.
 
-    def __init__(self, side, outputs):
+    side: of the patches, px; widths: channels at four resolutions, each half the former.
+    """
+
+    def __init__(self, side, widths, hidden, outputs):
         super().__init__()
-        first, second, third, last = WIDTHS
+        first, second, third, last = widths
         self.features = nn.Sequential(
             convolution(3, first),
             convolution(first, second, stride=2),
             convolution(second, third, stride=2),
+            ResidualBlock(third, third),
             convolution(third, last, stride=2),
+            ResidualBlock(last, last),
         )
         cells = side // 8
-        self.hidden = nn.Linear(last * cells * cells + POSE_SIZE, HIDDEN, bias=False)
-        self.normalise = nn.BatchNorm1d(HIDDEN)
-        self.output = output_layer(HIDDEN, outputs)
+        self.hidden = nn.Linear(last * cells * cells + POSE_SIZE, hidden, bias=False)
+        self.normalise = nn.BatchNorm1d(hidden)
+        self.output = output_layer(hidden, outputs)
 
     def forward(self, patch, pose):
+        """Patches (N,3,side,side) and rotations (N,9) -> numbers (N,outputs), and the hidden ones
+        (N,hidden) that they were made of."""
         flat = torch.cat([self.features(patch).flatten(1), pose], dim=1)
-        return self.output(functional.relu(self.normalise(self.hidden(flat)))).float()
+        impression = functional.relu(self.normalise(self.hidden(flat)))
+        return self.output(impression).float(), impression

@@ -2,7 +2,9 @@
 """`python -m models train`: from pools of pictures to a checkpoint.
 
 On several graphics cards, each with a process that takes its part of every batch:
-`torchrun --nproc-per-node 4 -m models train …`.
+`torchrun --nproc-per-node 4 -m models train …`. On processors likewise, a process a core, each with
+OMP_NUM_THREADS=1; and where the C library is glibc, with GLIBC_TUNABLES as in docs/model_card.md: it
+then keeps the memory of a step for the next one instead of giving it back.
 """
 
 import os

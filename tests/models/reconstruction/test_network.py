@@ -2,6 +2,7 @@
 """Parts of the network that have a right answer."""
 
 import numpy as np
+import pytest
 import torch
 from scipy.spatial.transform import Rotation
 from torch.nn import functional
@@ -10,11 +11,13 @@ from models.head import load_head, look_weights
 from models.reconstruction.backbone import PIXEL_CENTRE, PIXEL_SCALE, patches
 from models.reconstruction.config import NetworkConfig
 from models.reconstruction.heads import rotation_from_6d
+from models.reconstruction.layers import convolution
 from models.reconstruction.looks import Looks
 from models.reconstruction.network import ReconstructionNetwork
 from models.reconstruction.reconstruction import Reconstruction
-from models.reconstruction.refinement import sample, tell
+from models.reconstruction.refinement import sample, sample_rows, tell
 from models.reconstruction.second_look import (
+    EYE_HIDDEN,
     INNER_BROWS,
     LEFT_EYE_SHAPES,
     RIGHT_EYE_SHAPES,
@@ -27,6 +30,26 @@ def test_rotation_from_6d_gives_back_the_rotation():
     matrices = torch.tensor(Rotation.random(20, rng=3).as_matrix())
     columns = torch.cat([matrices[:, :, 0] * 3.0, matrices[:, :, 1] * 0.5], dim=1)
     assert torch.allclose(rotation_from_6d(columns), matrices, atol=1e-6)
+
+
+def test_fixed_normalisation_goes_into_the_convolution():
+    """The same answers and gradients as one after the other, the figures' too."""
+    torch.manual_seed(3)
+    layers = convolution(5, 7, stride=2)
+    features = torch.randn(4, 5, 9, 9)
+    for _ in range(20):
+        layers(features)
+    layers[1].eval()
+    with torch.no_grad():
+        layers[1].weight.uniform_(0.5, 2.0)
+        layers[1].bias.normal_()
+    answers, gradients = [], []
+    for forward in (layers, torch.nn.Sequential(*layers)):
+        answers.append(forward(features))
+        gradients.append(torch.autograd.grad(answers[-1].square().sum(), layers.parameters()))
+    assert torch.allclose(*answers, atol=1e-5)
+    for folded, apart in zip(*gradients):
+        assert torch.allclose(folded, apart, rtol=1e-4, atol=1e-3)
 
 
 def test_patches_keep_every_pixel_in_its_cell():
@@ -84,9 +107,9 @@ def test_the_right_eye_is_read_mirrored():
     rotation = torch.tensor(Rotation.random(rng=5).as_matrix()[None]).float()
     rest, still = torch.zeros(1, 52), torch.zeros(1, 2, 2)
     with torch.no_grad():
-        seen, shapes, gaze = look(image, points, rest, still, rotation)
+        seen, shapes, gaze, impression = look(image, points, rest, still, rotation)
         other = points[:, mirrored_points] * torch.tensor([-1.0, 1.0])
-        again, mirrored_shapes, mirrored_gaze = look(
+        again, mirrored_shapes, mirrored_gaze, mirrored_impression = look(
             image.flip(2), other, rest, still, mirror @ rotation @ mirror
         )
     eyes = list(config.eye_points) + list(config.eye_partners)
@@ -97,6 +120,10 @@ def test_the_right_eye_is_read_mirrored():
     assert (swapped - shapes)[:, eye_shapes].abs().max() < 1e-4
     assert shapes[:, eye_shapes].abs().max() > 1e-3
     assert (mirrored_gaze.flip(1) * torch.tensor([-1.0, 1.0]) - gaze).abs().max() < 1e-4
+    left, right = impression.split(EYE_HIDDEN, dim=1)[:2]
+    other_left, other_right = mirrored_impression.split(EYE_HIDDEN, dim=1)[:2]
+    assert torch.allclose(left, other_right, atol=1e-4) and (left - right).abs().max() > 1e-2
+    assert torch.allclose(right, other_left, atol=1e-4)
 
 
 def test_lids_follow_the_gaze_as_in_the_head_model():
@@ -110,7 +137,8 @@ def test_lids_follow_the_gaze_as_in_the_head_model():
     assert np.array_equal(weights[:, ~looks], others.numpy()[:, ~looks])
 
 
-def test_features_are_taken_where_a_point_lies():
+@pytest.mark.parametrize("take", [sample, sample_rows])
+def test_features_are_taken_where_a_point_lies(take):
     """The finest features' cells and crop coordinates agree to a hundredth of a pixel."""
     row, column = torch.meshgrid(torch.arange(128), torch.arange(128), indexing="ij")
     image = torch.stack([column, row, torch.zeros_like(row)], dim=-1)[None].to(torch.uint8)
@@ -118,14 +146,14 @@ def test_features_are_taken_where_a_point_lies():
     pixel = picture.reshape(1, 4, 3, 64, 64).mean(dim=1)  # of a cell's middle, half a pixel off
     places = torch.rand(1, 200, 2, generator=torch.Generator().manual_seed(0)) * 1.8 - 0.9
     expected = (places + 1) * 64 - 0.5
-    taken = sample(pixel, places)[..., :2]
+    taken = take(pixel, places)[..., :2]
     assert (taken - expected).abs().max() < 0.01
     torch.manual_seed(0)
     features, places = torch.randn(3, 5, 12, 12), torch.rand(3, 60, 2) * 2.4 - 1.2
     grid = functional.grid_sample(
         features, places[:, :, None], align_corners=False, padding_mode="border"
     )
-    assert torch.allclose(sample(features, places), grid[..., 0].transpose(1, 2), atol=1e-5)
+    assert torch.allclose(take(features, places), grid[..., 0].transpose(1, 2), atol=1e-5)
 
 
 def test_what_refinement_is_told_does_not_depend_on_where_the_face_lies():
