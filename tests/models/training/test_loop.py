@@ -130,15 +130,15 @@ def test_what_no_part_that_learns_has_a_share_in_is_not_asked(pool, head_model):
 
 def test_first_weights_are_taken_part_by_part(head_model, tmp_path):
     plain = config(head_model, 1.0)
-    plain = replace(plain, network=replace(plain.network, second_look=False))
+    plain = replace(plain, network=replace(plain.network, refinement=False))
     Trainer(plain, head_model).save(tmp_path)
     taught = Trainer(config(head_model, 1.0, seed=2), head_model)
-    new = taught.network.second_look.eye.hidden.weight.clone()
+    new = taught.network.refinement.output.weight.clone()
     taught.start_from_weights(tmp_path / CHECKPOINT)
     former = load_checkpoint(tmp_path / CHECKPOINT)["network"]
     state = taught.network.state_dict()
     assert all(torch.equal(state[name], value) for name, value in former.items())
-    assert torch.equal(new, taught.network.second_look.eye.hidden.weight)
+    assert torch.equal(new, taught.network.refinement.output.weight)
     untaught = Trainer(plain, head_model)
     untaught.start_from_weights(saved(taught, tmp_path / "taught"))
     theirs = untaught.network.state_dict()
