@@ -38,9 +38,7 @@ class NormalisedConvolution(nn.Sequential):
         factor = normalise.weight * (normalise.running_var + normalise.eps).rsqrt()
         weight = convolve.weight * factor[:, None, None, None]
         offset = normalise.bias - normalise.running_mean * factor
-        features = functional.conv2d(
-            features, weight, offset, convolve.stride, convolve.padding
-        )
+        features = functional.conv2d(features, weight, offset, convolve.stride, convolve.padding)
         for layer in rest:
             features = layer(features)
         return features

@@ -44,7 +44,8 @@ class Cells:
         labels: of the pictures; covers: row -> the synthesis.occluders.Occluded crop of it.
         crop_from_whole (N,2,3) tells the cells' places in the crop as in Crops.from_whole;
         segmentation (N,96,96) uint8, 255 unknown; canonical, depth, normal, relief, seen, lifted
-        (N,48,48,…) as Surfaces. What lies outside the crop, or behind what covers it, is unknown.
+        (N,48,48,…) as Surfaces. What lies outside the crop is unknown, and so is the surface behind
+        what covers it, which the segmentation names.
         """
         crop_from_whole = crops.from_whole(width)
         to_pixel = cells_in_crop(crop_from_whole, CROP_SIZE, SEGMENTATION_SIDE)

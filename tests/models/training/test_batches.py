@@ -215,6 +215,8 @@ def test_a_pool_without_surfaces_knows_none(pool, tmp_path, head_model):
     batch = clean_batch(Drawn.of([(open_chunk(chunk_path(tmp_path, 1)), 0)]))
     assert not batch["seen"].any() and not batch["lifted"].any()
     assert np.isfinite(batch["depth"]).all() and not batch["canonical"].any()
+
+
 def test_batches_of_a_network_without_pixels_have_no_cells(pool, head_model):
     """All else is as it would be with them."""
     tables, shares, network = MirrorTables.of(head_model), [PoolShare(str(pool))], NetworkConfig.of(head_model)
