@@ -221,6 +221,11 @@ def _hand(image, face, rng, donor):
     """A hand reaching in from below or the side, with its shadow: before mouth, chin, cheek or
     eyes."""
     target = face.at(rng.uniform(-0.45, 0.45), rng.uniform(-0.3, 0.6))
+    return _hand_at(target, image, face, rng)
+
+
+def _hand_at(target, image, face, rng):
+    """A hand whose palm or fingers lie at a place (2,) px."""
     heading = rng.uniform(-0.2, np.pi + 0.2)
     along = -np.array([np.cos(heading), np.sin(heading)])
     length = face.size * rng.uniform(*HAND_LENGTH)
@@ -239,6 +244,53 @@ def _hand(image, face, rng, donor):
     field = np.clip(HAND_LIGHT * tint * _skin_colour(image, face, rng), 0, 255).astype(np.uint8)
     alpha = _soften(alpha, rng, 0.006)
     return _blend(image, field, alpha), alpha
+
+
+def _at_mouth(image, face, rng, donor):
+    """Something held to the lips or between them: a bottle, glass or pipe seen from its side, a bite
+    of food, cup or microphone, a straw; in half of the pictures with the hand that holds it."""
+    lips = face.marks[48:68]
+    place = lips.mean(axis=0) + face.size * rng.normal(0, 0.035, 2)
+    lean = rng.normal(0, 0.7)
+    out = np.cos(lean) * face.down + np.sin(lean) * face.right
+    across = np.array([-out[1], out[0]])
+    kind = rng.random()
+    half = face.size * (rng.uniform(0.01, 0.03) if kind < 0.15 else rng.uniform(0.05, 0.2))
+    length = face.size * rng.uniform(0.3, 1.6)
+    if kind < 0.55:  # a straw or a bottle, the wider end away from the lips
+        ends = np.array([0.0, rng.uniform(0.1, 0.5), 1.0])
+        widths = half * np.array([1.0, 1.0, 1.0 if kind < 0.15 else rng.uniform(1.0, 2.2)])
+        middle = place + np.outer(ends, out) * length
+        outline = np.concatenate([middle + widths[:, None] * across,
+                                  (middle - widths[:, None] * across)[::-1]])
+    else:
+        length = half * rng.uniform(0.7, 1.4)
+        outline = _ellipse(place, (half, length), rng.uniform(0, np.pi))
+    alpha = _soften(_polygon(image.shape, outline), rng, 0.006)
+    if donor is not None and rng.random() < 0.3:
+        field = _donor_field(image.shape, donor, rng)
+    else:
+        dark = rng.random() < 0.4
+        colour = rng.uniform(5, 70) + rng.normal(0, 8, 3) if dark else _any_colour(rng)
+        field = _shaded(image.shape, colour, rng, 0.4)
+    image = _blend(image, _rounded(field, place, across, half, rng), alpha)
+    if rng.random() < 0.5:
+        image, hand = _hand_at(place + out * length * rng.uniform(0.3, 1.0), image, face, rng)
+        alpha = cv2.max(alpha, hand)
+    return image, alpha
+
+
+def _rounded(field: np.ndarray, place: np.ndarray, across: np.ndarray, half: float,
+             rng: np.random.Generator) -> np.ndarray:
+    """A colour field (H,W,3) uint8 as if it lay round a tube through place (2,) px, half its width
+    `half` px along the unit vector across (2,): lit from one side, with a highlight now and then."""
+    rows, columns = np.indices(field.shape[:2], dtype=np.float32)
+    side = ((columns - place[0]) * across[0] + (rows - place[1]) * across[1]) / max(half, 0.5)
+    lit = np.clip(side, -1, 1) - rng.uniform(-0.8, 0.8)
+    light = 1.1 - rng.uniform(0.1, 0.5) * lit ** 2
+    if rng.random() < 0.4:
+        light += rng.uniform(0.3, 1.5) * np.exp(-(lit / 0.15) ** 2)
+    return np.clip(field * light[..., None], 0, 255).astype(np.uint8)
 
 
 def _microphone(image, face, rng, donor):
@@ -489,8 +541,8 @@ def _frame_edge(image, face, rng, donor):
 Occluder = Callable[..., tuple[np.ndarray, np.ndarray | None]]
 
 WEIGHTS: dict[Occluder, float] = {
-    _hand: 0.17, _object: 0.10, _donor_patch: 0.10, _microphone: 0.05, _hair: 0.14, _cap: 0.10,
-    _cloth: 0.05, _glasses: 0.14, _shadow: 0.11, _frame_edge: 0.04,
+    _hand: 0.15, _at_mouth: 0.15, _object: 0.10, _donor_patch: 0.10, _microphone: 0.05, _hair: 0.14,
+    _cap: 0.10, _cloth: 0.05, _glasses: 0.14, _shadow: 0.11, _frame_edge: 0.04,
 }
 """How often each occluder is chosen, relative to the others."""
 

@@ -92,6 +92,18 @@ def test_each_occluder_covers_what_it_paints(kind):
     assert touched >= 20
 
 
+def test_what_is_held_to_the_mouth_hides_lips_rather_than_eyes():
+    points = face_points()
+    hidden = np.zeros(len(points))
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        _, alpha = occluders._at_mouth(picture(), occluders.Face.of(points), rng, None)
+        at = np.rint(points).astype(int)
+        hidden += alpha[at[:, 1], at[:, 0]] > 127
+    lips, eyes = hidden[48:68].mean() / 60, hidden[36:48].mean() / 60
+    assert lips > 0.3 and eyes < lips / 2
+
+
 def test_occlude_marks_covered_points():
     points = face_points()
     image = picture()
