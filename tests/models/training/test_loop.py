@@ -241,8 +241,13 @@ def test_a_log_forgets_what_is_done_again_and_a_broken_line(tmp_path):
         Log(path, ("steps", "other"))
 
 
-def test_half_precision_is_for_the_features_alone(pool, head_model):
-    """Feature maps in bfloat16; weights, gradients, answers and the optimiser's memory in 32 bits."""
+@pytest.mark.parametrize("capability, features", [("AVX512", torch.bfloat16), ("AVX2", torch.float32)])
+def test_half_precision_is_for_the_features_alone(
+    pool, head_model, monkeypatch, capability, features
+):
+    """Feature maps in bfloat16 where the processor has instructions for it; weights, gradients,
+    answers and the optimiser's memory in 32 bits."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     chunk = open_chunk(chunk_path(pool, 1))
     arrays = clean_batch(Drawn.of([(chunk, index) for index in range(4)]))
     trainer = Trainer(config(head_model, 1.0), head_model)
@@ -252,7 +257,7 @@ def test_half_precision_is_for_the_features_alone(pool, head_model):
     network.register_forward_hook(lambda _m, _i, out: kinds.update(
         (name, value.dtype) for part in out for name, value in part._asdict().items()))
     trainer.step({name: torch.from_numpy(array) for name, array in arrays.items()})
-    assert kinds.pop("features") == torch.bfloat16
+    assert kinds.pop("features") == features
     assert set(kinds.values()) == {torch.float32}
     for parameter in network.parameters():
         assert parameter.dtype == parameter.grad.dtype == torch.float32
