@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m models render | train | curves | ablate | export | restore | evaluate | head-sheet`: one command line over the sub-packages.
+"""`python -m models render | train | curves | ablate | average | export | restore | evaluate | head-sheet`: one command line over the sub-packages.
 
 Each verb's module is imported only when that verb is asked for, so that rendering does not wait
 for torch and evaluating an ONNX file does not need it. A verb's module offers
@@ -16,6 +16,7 @@ VERBS = {
     "train": ("models.training.command", "train the network on pools of pictures"),
     "curves": ("models.training.curves", "draw the logs of trainings"),
     "ablate": ("models.training.ablation", "measure what pictures and choices are worth"),
+    "average": ("models.reconstruction.averaging", "the mean of two checkpoints' weights"),
     "export": ("models.reconstruction.command", "write the network as ONNX"),
     "restore": ("models.reconstruction.restoring", "make a checkpoint of exported files again"),
     "evaluate": ("models.evaluation.command", "measure the network"),

@@ -47,10 +47,19 @@ class NetworkConfig:
     expression_hidden: int = 256
     pixel_widths: tuple[int, ...] = (32, 48, 96, 128)
     second_look: bool = True
+    eye_widths: tuple[int, int, int, int] = (16, 32, 48, 64)
+    eye_hidden: int = 96
+    mouth_widths: tuple[int, int, int, int] = (16, 32, 64, 96)
+    mouth_hidden: int = 160
     refinement: bool = True
     eye_points: tuple[int, ...] = tuple(range(42, 48))
     eye_partners: tuple[int, ...] = (39, 38, 37, 36, 41, 40)
     mouth_points: tuple[int, ...] = tuple(range(48, 68))
+
+    @property
+    def impression(self):
+        """How many numbers the second look keeps of left eye, right eye and mouth; 0 without one."""
+        return 2 * self.eye_hidden + self.mouth_hidden if self.second_look else 0
 
     @classmethod
     def of(cls, head):

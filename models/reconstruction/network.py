@@ -12,7 +12,7 @@ from .looks import Looks
 from .pixels import PixelHead
 from .reconstruction import Reconstruction
 from .refinement import Refinement
-from .second_look import IMPRESSION_SIZE, SecondLook
+from .second_look import SecondLook
 
 
 class ReconstructionNetwork(nn.Module):
@@ -34,14 +34,11 @@ class ReconstructionNetwork(nn.Module):
         if config.pixel_widths:
             self.pixel_head = PixelHead(config.widths, config.pyramid, config.pixel_widths)
         if config.second_look:
-            self.second_look = SecondLook(
-                config.points, config.eye_points, config.eye_partners, config.mouth_points
-            )
+            self.second_look = SecondLook(config)
         if config.refinement:
             self.refinement = Refinement(
-                config.points, config.widths[0], config.pyramid,
-                IMPRESSION_SIZE if config.second_look else 0,
-            )  # fmt: skip
+                config.points, config.widths[0], config.pyramid, config.impression
+            )
         self.looks = Looks()
 
     def forward(self, image, with_face=True, with_pixels=True):

@@ -22,11 +22,6 @@ LEFT_LIDS, RIGHT_LIDS, LIPS = slice(42, 48), slice(36, 42), slice(48, 68)  # the
 EYE_REACH = 0.70
 MOUTH_REACH = 0.84
 EYE_SIDE, MOUTH_SIDE = 40, 48  # px: about the resolution of the crop itself
-# Channels at a patch's full, half, quarter and eighth resolution, and hidden numbers. Of the mouth
-# there is most to tell, and least of it is seen elsewhere.
-EYE_WIDTHS, EYE_HIDDEN = (16, 32, 48, 64), 96
-MOUTH_WIDTHS, MOUTH_HIDDEN = (16, 32, 64, 96), 160
-IMPRESSION_SIZE = 2 * EYE_HIDDEN + MOUTH_HIDDEN
 POSE_SIZE = 9
 
 # Shapes of one eye, left; the right eye gives their partners. The other shapes belong to the mouth.
@@ -43,23 +38,18 @@ GAZE_SIZE = 2
 
 
 class SecondLook(nn.Module):
-    """Corrects points, expression and gaze of the first look.
+    """Corrects points, expression and gaze of the first look, as a NetworkConfig says."""
 
-    points: how many there are in all; eye_points: indices of those around the left eye, and
-    eye_partners of their mirror images around the right in the same order; mouth_points: those
-    around the mouth.
-    """
-
-    def __init__(self, points, eye_points, eye_partners, mouth_points):
+    def __init__(self, config):
         super().__init__()
-        self.eye_count, self.mouth_count = len(eye_points), len(mouth_points)
-        eye_outputs = 2 * len(eye_points) + len(EYE_SHAPES) + 1 + GAZE_SIZE
-        self.eye = PatchReader(EYE_SIDE, EYE_WIDTHS, EYE_HIDDEN, eye_outputs)
-        mouth_outputs = 2 * len(mouth_points) + len(MOUTH_SHAPES)
-        self.mouth = PatchReader(MOUTH_SIDE, MOUTH_WIDTHS, MOUTH_HIDDEN, mouth_outputs)
-        read_points = (*eye_points, *eye_partners, *mouth_points)
+        self.eye_count, self.mouth_count = len(config.eye_points), len(config.mouth_points)
+        eye_outputs = 2 * self.eye_count + len(EYE_SHAPES) + 1 + GAZE_SIZE
+        self.eye = PatchReader(EYE_SIDE, config.eye_widths, config.eye_hidden, eye_outputs)
+        mouth_outputs = 2 * self.mouth_count + len(MOUTH_SHAPES)
+        self.mouth = PatchReader(MOUTH_SIDE, config.mouth_widths, config.mouth_hidden, mouth_outputs)
+        read_points = (*config.eye_points, *config.eye_partners, *config.mouth_points)
         read_shapes = (*LEFT_EYE_SHAPES, *RIGHT_EYE_SHAPES, *MOUTH_SHAPES, INNER_BROWS)
-        self.register_buffer("point_source", sources(read_points, points), persistent=False)
+        self.register_buffer("point_source", sources(read_points, config.points), persistent=False)
         self.register_buffer(
             "shape_source", sources(read_shapes, len(SHAPE_NAMES)), persistent=False
         )
@@ -68,8 +58,8 @@ class SecondLook(nn.Module):
         """What the first look said of uint8 pictures (N,128,128,3), corrected.
 
         points (N,P,2), expression (N,52), gaze (N,2,2) and rotation (N,3,3) as in Reconstruction.
-        Returns points, expression, gaze, and the impression (N,IMPRESSION_SIZE): what the readers
-        made of left eye, right eye and mouth before they put it into those numbers.
+        Returns points, expression, gaze, and the impression (N,config.impression): what the
+        readers made of left eye, right eye and mouth before they put it into those numbers.
         """
         picture = image.permute(0, 3, 1, 2).float() * (2 / 255) - 1
         seen = points.detach()

@@ -57,6 +57,10 @@ def add_arguments(parser):
         help="share of the crops that show the next frame of others, for the jitter loss (0)",
     )  # fmt: skip
     parser.add_argument(
+        "--jitter-weight", type=float, metavar="WEIGHT",
+        help="weight of the jitter loss at the end of training (0.4)",
+    )  # fmt: skip
+    parser.add_argument(
         "--spoilt", type=float, metavar="SHARE",
         help="share of the pictures that are spoilt as cameras do (1)",
     )  # fmt: skip
@@ -192,7 +196,13 @@ def config_from(arguments, content, head):
         raise ValueError("--neighbours is a share from 0 to 0.5")
     if not 0 <= (arguments.spoilt or 0) <= 1:
         raise ValueError("--spoilt is a share from 0 to 1")
+    losses = config.losses
+    if arguments.jitter_weight is not None:
+        if not arguments.jitter_weight >= 0:
+            raise ValueError("--jitter-weight must not be negative")
+        losses = replace(losses, jitter=arguments.jitter_weight)
     asked = {
+        "losses": losses,
         "minutes": arguments.minutes, "pictures": arguments.pictures or 0,
         "batch": arguments.batch, "seed": arguments.seed,
         "learning_rate": arguments.learning_rate, "neighbours": arguments.neighbours,

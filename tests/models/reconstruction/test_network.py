@@ -17,7 +17,6 @@ from models.reconstruction.network import ReconstructionNetwork
 from models.reconstruction.reconstruction import Reconstruction
 from models.reconstruction.refinement import sample, sample_rows, tell
 from models.reconstruction.second_look import (
-    EYE_HIDDEN,
     INNER_BROWS,
     LEFT_EYE_SHAPES,
     RIGHT_EYE_SHAPES,
@@ -96,7 +95,7 @@ def test_the_right_eye_is_read_mirrored():
     torch.manual_seed(1)
     head = load_head()
     config = NetworkConfig.of(head)
-    look = SecondLook(config.points, config.eye_points, config.eye_partners, config.mouth_points)
+    look = SecondLook(config)
     with torch.no_grad():
         look.eye.output.weight.normal_(0, 0.1)
     look.eval()
@@ -120,8 +119,8 @@ def test_the_right_eye_is_read_mirrored():
     assert (swapped - shapes)[:, eye_shapes].abs().max() < 1e-4
     assert shapes[:, eye_shapes].abs().max() > 1e-3
     assert (mirrored_gaze.flip(1) * torch.tensor([-1.0, 1.0]) - gaze).abs().max() < 1e-4
-    left, right = impression.split(EYE_HIDDEN, dim=1)[:2]
-    other_left, other_right = mirrored_impression.split(EYE_HIDDEN, dim=1)[:2]
+    left, right = impression.split(config.eye_hidden, dim=1)[:2]
+    other_left, other_right = mirrored_impression.split(config.eye_hidden, dim=1)[:2]
     assert torch.allclose(left, other_right, atol=1e-4) and (left - right).abs().max() > 1e-2
     assert torch.allclose(right, other_left, atol=1e-4)
 

@@ -313,8 +313,10 @@ def test_the_command_trains_resumes_and_exports(pool, tmp_path, capsys):
     warm = tmp_path / "warm"
     words[4] = str(warm)
     first = ["--init", str(run_folder / CHECKPOINT)]
-    assert main([*words, "--minutes", "0.03", *first, "--no-pixels"]) == 0
+    calm = ["--neighbours", "0.25", "--jitter-weight", "1.5"]
+    assert main([*words, "--minutes", "0.03", *first, "--no-pixels", *calm]) == 0
     points_only = load_checkpoint(warm / CHECKPOINT)
+    assert points_only["training_config"]["losses"]["jitter"] == 1.5
     assert not any(name.startswith("pixel_head.") for name in points_only["network"])
     assert main([*words, "--minutes", "0.05", "--resume"]) == 2, "the run has no per-pixel heads"
 
@@ -325,4 +327,5 @@ def test_bad_input_is_one_sentence(pool, tmp_path, capsys):
     assert main(["train", "--pool", str(pool), "--device", "nonsense", *out]) == 2
     assert main(["train", "--pool", str(pool), "--init", str(tmp_path / "no.pt"), *out]) == 2
     assert main(["train", "--pool", str(pool), "--spoilt", "2", *out]) == 2
-    assert len(capsys.readouterr().err.strip().splitlines()) == 4
+    assert main(["train", "--pool", str(pool), "--jitter-weight", "-1", *out]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 5
