@@ -19,6 +19,8 @@ BATCH = 64
 FACE_THRESHOLD = 0.5
 LEAST_SPREAD = 1e-4  # standard deviation below which a shape is not in the pictures
 OUTER_EYE_CORNERS = (36, 45)
+EYES = (("eyeBlinkLeft", slice(42, 48)), ("eyeBlinkRight", slice(36, 42)))  # lid's shape, iBUG points
+OPEN_EYE = 0.5  # share of its lids' way, and of its lids' points, that makes an eye one that is seen
 SEEN_R, UNSEEN_R = 0.85, 0.30  # from which on a shape counts as seen, below which as not
 
 
@@ -44,7 +46,8 @@ def measure(batches, predict, head=None):
     some 25 ms a face; None leaves them out. Returns plain numbers: those of vertices.py,
     point_error and landmark_error (mean over visible points, in outer-eye distances), expression_r
     (mean over shapes that occur), shape_r, shape_slope and shape_error by name, identity_r,
-    gaze_degrees, pose_degrees, face_accuracy, pictures, and those of pixels.PixelMeasure.
+    gaze_degrees (of all eyes, those behind closed lids too), seen_gaze_degrees (of `seen_eyes`),
+    seen_eyes (their share), pose_degrees, face_accuracy, pictures, and those of pixels.PixelMeasure.
     """
     truth, answer, pixels, pictures = [], [], PixelMeasure(), 0
     for batch in batches:
@@ -81,6 +84,7 @@ def face_figures(answer, truth):
         for i, name in enumerate(SHAPE_NAMES)
     }
     shape_error = np.abs(answer["expression"] - truth["expression"]).mean(axis=0)
+    gaze, seen = gaze_errors(answer["gaze"], truth["gaze"]), seen_eyes(truth)
     identity = [correlation(a, t) for a, t in zip(answer["identity"].T, truth["identity"].T)]
     return {
         "point_error": error,
@@ -90,7 +94,9 @@ def face_figures(answer, truth):
         "shape_error": dict(zip(SHAPE_NAMES, shape_error.tolist())),
         "expression_r": mean_or_nan(shape_r.values()),
         "identity_r": mean_or_nan(identity),
-        "gaze_degrees": gaze_error(answer["gaze"], truth["gaze"]),
+        "gaze_degrees": gaze.mean(),
+        "seen_gaze_degrees": mean_or_nan(gaze[seen]),
+        "seen_eyes": seen.mean(),
         "pose_degrees": rotation_error(answer["rotation"], truth["rotation"]),
     }
 
@@ -137,10 +143,20 @@ def gaze_direction(gaze):
     )
 
 
-def gaze_error(predicted, true):
-    """Mean angle in degrees between gaze directions (N,2,2)."""
+def gaze_errors(predicted, true):
+    """Angles (N,2) in degrees between gaze directions (N,2,2)."""
     cosine = (gaze_direction(predicted) * gaze_direction(true)).sum(axis=-1)
-    return np.degrees(np.arccos(np.clip(cosine, -1, 1))).mean()
+    return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+
+
+def seen_eyes(truth):
+    """Which eyes (N,2), left and right, have open lids that nothing hides: the others' gaze is a guess."""
+    seen = [
+        (truth["expression"][:, SHAPE_NAMES.index(blink)] < OPEN_EYE)
+        & (truth["visible"][:, lids].mean(axis=1) > OPEN_EYE)
+        for blink, lids in EYES
+    ]
+    return np.stack(seen, axis=1)
 
 
 def rotation_error(predicted, true):
@@ -166,8 +182,9 @@ def table(figures):
         lines += [
             f"points {100 * figures['point_error']:.2f} %, landmarks "
             f"{100 * figures['landmark_error']:.2f} % of the outer-eye distance",
-            f"gaze {figures['gaze_degrees']:.2f} degrees, pose {figures['pose_degrees']:.2f} "
-            f"degrees, identity r {figures['identity_r']:.3f}",
+            f"gaze {figures['gaze_degrees']:.2f} degrees, of the {100 * figures['seen_eyes']:.0f} % of "
+            f"eyes that are open and in sight {figures['seen_gaze_degrees']:.2f}; pose "
+            f"{figures['pose_degrees']:.2f} degrees, identity r {figures['identity_r']:.3f}",
             *(vertex_lines(figures) if "neutral_mm" in figures else []),
             f"expression r {figures['expression_r']:.3f} on average; {seen_line(figures['shape_r'])}",
             "shape, r, slope, mean error:",

@@ -71,7 +71,7 @@ JAW_ACTIONS: tuple[Action, ...] = (
     (0.42, {}),
     (0.22, {"jawOpen": 0.35}),
     (0.14, {"jawOpen": 0.7}),
-    (0.10, {"jawOpen": 1.0}),
+    (0.14, {"jawOpen": 1.2}),
     (0.08, {"jawOpen": 0.6, "mouthClose": 0.6}),
 )
 
@@ -122,7 +122,11 @@ EMOTIONS: tuple[Action, ...] = (
             "mouthDimple": 0.2}),
     (0.20, {"mouthSmile": 0.9, "cheekSquint": 0.9, "eyeSquint": 0.6, "jawOpen": 0.45,
             "mouthUpperUp": 0.5, "mouthLowerDown": 0.3}),
-    (0.12, {"browInnerUp": 0.9, "browOuterUp": 0.9, "eyeWide": 0.9, "jawOpen": 0.6}),
+    (0.05, {"mouthSmile": 0.8, "cheekSquint": 1.0, "eyeSquint": 0.7, "eyeBlink": 0.3, "jawOpen": 1.1,
+            "mouthUpperUp": 0.6, "mouthLowerDown": 0.6}),
+    (0.05, {"browDown": 0.6, "eyeSquint": 0.8, "eyeBlink": 0.4, "noseSneer": 0.6, "jawOpen": 1.2,
+            "mouthUpperUp": 0.6, "mouthLowerDown": 0.7, "mouthStretch": 0.5}),
+    (0.12, {"browInnerUp": 0.9, "browOuterUp": 0.9, "eyeWide": 0.9, "jawOpen": 0.8}),
     (0.11, {"browDown": 1.0, "eyeSquint": 0.5, "noseSneer": 0.5, "mouthPress": 0.6,
             "mouthFrown": 0.3}),
     (0.09, {"browInnerUp": 0.8, "mouthFrown": 0.8, "mouthShrugLower": 0.5, "eyeBlink": 0.2}),

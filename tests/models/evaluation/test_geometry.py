@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from models.evaluation.geometry import (
     correlation,
     gaze_direction,
-    gaze_error,
+    gaze_errors,
     measure,
     rotation_error,
     table,
@@ -92,6 +92,19 @@ def test_vertex_errors_of_the_truth_and_of_the_mean_head(head):
     assert mean["neutral_mm"] < mean["neutral_p90_mm"]
 
 
+def test_gaze_of_eyes_that_nobody_sees_counts_apart(batch):
+    batch["expression"][:] = 0
+    batch["expression"][:5, SHAPE_NAMES.index("eyeBlinkLeft")] = 0.9
+    batch["visible"][5:7, 36:40] = 0  # most of the right lids' points
+    answer = perfect(batch)
+    answer["gaze"][:5, 0, 1] += np.radians(40)
+    answer["gaze"][5:7, 1, 1] += np.radians(40)
+    figures = measure([batch], lambda image: answer)
+    assert figures["seen_eyes"] == pytest.approx(1 - 7 / (2 * figures["faces"]))
+    assert figures["seen_gaze_degrees"] < 1e-4
+    assert figures["gaze_degrees"] == pytest.approx(40 * (1 - figures["seen_eyes"]))
+
+
 def test_correlation_of_constants():
     varied = np.arange(5.0)
     assert np.isnan(correlation(varied, np.zeros(5)))
@@ -102,5 +115,5 @@ def test_gaze_error_follows_the_head_models_eyes():
     gaze = np.array([[[0.3, -0.2], [-0.1, 0.4]]])
     assert np.allclose(gaze_direction(gaze), gaze_matrix(gaze)[..., 2], atol=1e-6)
     looked_up = gaze + [0, np.radians(3)]
-    assert gaze_error(looked_up, gaze) == pytest.approx(3)
+    assert gaze_errors(looked_up, gaze) == pytest.approx(3)
     assert rotation_error(np.eye(3)[None], np.eye(3)[None]) == 0
