@@ -10,7 +10,7 @@ SHIPPED = os.path.join(os.path.dirname(os.path.dirname(__file__)), "weights", "m
 
 
 def add_arguments(parser):
-    names = "landmarks|geometry|labels|stability|speed|head-fit"
+    names = "landmarks|geometry|ceiling|labels|stability|speed|head-fit"
     kinds = parser.add_subparsers(dest="kind", required=True, metavar=names)
     landmarks = kinds.add_parser("landmarks", help="68 points on real pictures with labels")
     landmarks.add_argument("folder", help="holds labels.json and img/")
@@ -28,6 +28,8 @@ def add_arguments(parser):
         "--all", action="store_true", help="all chunks, not those alone that training leaves out"
     )
     geometry.add_argument("--pixels", help="ONNX file with the per-pixel outputs")
+    ceiling = kinds.add_parser("ceiling", help="what exact points would be worth, on such a pool")
+    ceiling.add_argument("pool", help="folder of picture chunks")
     exact = kinds.add_parser("labels", help="whether training pictures' labels fit each other")
     exact.add_argument("pool", nargs="?", help="folder of picture chunks (default: render some)")
     exact.add_argument("--source", choices=("people", "heads", "portraits"), default="people")
@@ -44,11 +46,11 @@ def add_arguments(parser):
     )  # fmt: skip
     speed.add_argument("--peer", metavar="PYTHON", help="also measure MediaPipe, which PYTHON has")
     speed.add_argument("--face", metavar="PICTURE", help="a picture of a face, for the peer")
-    for kind in (landmarks, geometry):
+    for kind in (landmarks, geometry, ceiling):
         kind.add_argument("--weights", help="checkpoint or ONNX file (default: the shipped one)")
-    for kind in (landmarks, geometry, speed):
+    for kind in (landmarks, geometry, ceiling, speed):
         kind.add_argument("--threads", type=int, default=1, help="CPU threads of the network (1)")
-    for kind in (landmarks, geometry, exact, speed, fit):
+    for kind in (landmarks, geometry, ceiling, exact, speed, fit):
         kind.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
 
 
@@ -71,8 +73,8 @@ def _add_stability(kinds):
 
 def run(arguments):
     kinds = {
-        "landmarks": landmarks, "geometry": geometry, "labels": labels, "stability": stability,
-        "speed": speed, "head-fit": head_fit,
+        "landmarks": landmarks, "geometry": geometry, "ceiling": ceiling, "labels": labels,
+        "stability": stability, "speed": speed, "head-fit": head_fit,
     }  # fmt: skip
     figures, text = kinds[arguments.kind](arguments)
     print(text)
@@ -118,6 +120,17 @@ def geometry(arguments):
     weights = arguments.weights or SHIPPED
     predict = load_predictor(weights, arguments.pixels, arguments.threads)
     figures = measure(clean_batches(chunks), predict, load_head())
+    return figures, table(figures)
+
+
+def ceiling(arguments):
+    from models.synthesis.pool import chunk_paths
+
+    from .ceiling import measure, table
+    from .predictor import load_predictor
+
+    predict = load_predictor(arguments.weights or SHIPPED, threads=arguments.threads)
+    figures = measure(chunk_paths(arguments.pool), predict)
     return figures, table(figures)
 
 
