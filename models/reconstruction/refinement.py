@@ -133,7 +133,8 @@ def sample(features, places):
 def sample_rows(features, places):
     """What `sample` gives: the channels of the four cells around each place, weighed.
 
-    In few operations, for each costs onnxruntime some microseconds, however small.
+    In few operations, for each costs onnxruntime some microseconds, however small; and the cells come
+    first, for sums over the first axis are its fastest.
     """
     count, channels, height, width = features.shape
     height, width = int(height), int(width)  # an exported file is for any count, but one size
@@ -142,12 +143,12 @@ def sample_rows(features, places):
     at = torch.minimum((((places + 1) * size - 1) / 2).clamp(min=0), size - 1.0)
     first = torch.minimum(at.floor(), size - 2.0)
     inside = at - first
-    shares = torch.stack([1 - inside, inside], dim=3)  # (N,K,axis,near or far)
-    shares = shares[:, :, 1, :, None] * shares[:, :, 0, None, :]  # (N,K,above or below,left or right)
+    near_far = torch.stack([1 - inside, inside])  # (near or far,N,K,axis)
+    shares = near_far[:, None, :, :, 1] * near_far[None, :, :, :, 0]  # (above or below,left or right,N,K)
     picture = torch.arange(count)[:, None] * (height * width)
     cell = picture + (first * torch.tensor([1.0, width])).sum(dim=2).long()
-    corners = cell[:, :, None] + torch.tensor([0, 1, width, width + 1])
-    return (rows[corners] * shares.flatten(2)[..., None]).sum(dim=2)
+    corners = cell + torch.tensor([0, 1, width, width + 1])[:, None, None]
+    return (rows[corners] * shares.flatten(0, 1)[..., None]).sum(dim=0)
 
 
 def tell(estimate, frames):
