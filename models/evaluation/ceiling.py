@@ -16,9 +16,10 @@ from models.reconstruction.config import IDENTITY_SIZE
 from models.reconstruction.second_look import Frames
 from models.training.pool import held_out, open_or_none
 
-from .geometry import SEEN_R, clean_batches, correlation, joined, mean_or_nan, point_errors
+from .geometry import SEEN_R, clean_batches, correlations, joined, mean_or_nan, point_errors
 
 SHARES = (0.0, 0.25, 0.5, 1.0)  # of the network's errors
+READ = "points", "rotation", "expression", "identity"  # of truth and answers
 HIDDEN = 512
 EPOCHS, BATCH = 40, 128
 LEARNING_RATE, WEIGHT_DECAY = 2e-3, 0.05
@@ -51,11 +52,10 @@ def faces(paths, predict):
     parts = []
     for batch in clean_batches(filter(None, map(open_or_none, paths))):
         face = batch["face"] > 0.5
-        said = predict(batch["image"][face]) if face.any() else {}
-        names = "points", "rotation", "expression", "identity"
-        if said:
-            part = {name: batch[name][face] for name in (*names, "visible")}
-            parts.append(part | {f"seen_{name}": said[name] for name in names})
+        if face.any():
+            said = predict(batch["image"][face])
+            part = {name: batch[name][face] for name in (*READ, "visible")}
+            parts.append(part | {f"seen_{name}": said[name] for name in READ})
     if not parts:
         raise ValueError("the pool needs faces to learn from and faces that training leaves out")
     return joined(parts)
@@ -108,12 +108,11 @@ def learn(given, wanted):
 
 def figures_of(expression, identity, truth):
     """expression_r, seen and identity_r of answers (N,52), (N,60)."""
-    shapes = [correlation(a, t) for a, t in zip(expression.T, truth["expression"].T)]
-    people = [correlation(a, t) for a, t in zip(identity.T, truth["identity"].T)]
+    shapes = correlations(expression, truth["expression"])
     return {
         "expression_r": mean_or_nan(shapes),
         "seen": sum(r >= SEEN_R for r in shapes),
-        "identity_r": mean_or_nan(people),
+        "identity_r": mean_or_nan(correlations(identity, truth["identity"])),
     }
 
 

@@ -8,6 +8,7 @@ one by one, gaze, pose, segmentation and the face score.
 import numpy as np
 
 from models.head import SHAPE_NAMES
+from models.reconstruction.second_look import LEFT_LIDS, RIGHT_LIDS
 from models.synthesis.pool import chunk_paths
 from models.training.batches import Drawn, clean_batch
 from models.training.pool import held_out, open_or_none
@@ -19,7 +20,7 @@ BATCH = 64
 FACE_THRESHOLD = 0.5
 LEAST_SPREAD = 1e-4  # standard deviation below which a shape is not in the pictures
 OUTER_EYE_CORNERS = (36, 45)
-EYES = (("eyeBlinkLeft", slice(42, 48)), ("eyeBlinkRight", slice(36, 42)))  # lid's shape, iBUG points
+EYES = (("eyeBlinkLeft", LEFT_LIDS), ("eyeBlinkRight", RIGHT_LIDS))  # lid's shape, iBUG points
 OPEN_EYE = 0.5  # share of its lids' way, and of its lids' points, that makes an eye one that is seen
 SEEN_R, UNSEEN_R = 0.85, 0.30  # from which on a shape counts as seen, below which as not
 
@@ -75,17 +76,14 @@ def measure(batches, predict, head=None):
 def face_figures(answer, truth):
     """The figures of N faces: dictionaries of arrays -> dictionary."""
     error, landmark_error = point_errors(answer["points"], truth["points"], truth["visible"])
-    shape_r = {
-        name: correlation(answer["expression"][:, i], truth["expression"][:, i])
-        for i, name in enumerate(SHAPE_NAMES)
-    }
+    shape_r = dict(zip(SHAPE_NAMES, correlations(answer["expression"], truth["expression"])))
     shape_slope = {
         name: slope(answer["expression"][:, i], truth["expression"][:, i])
         for i, name in enumerate(SHAPE_NAMES)
     }
     shape_error = np.abs(answer["expression"] - truth["expression"]).mean(axis=0)
     gaze, seen = gaze_errors(answer["gaze"], truth["gaze"]), seen_eyes(truth)
-    identity = [correlation(a, t) for a, t in zip(answer["identity"].T, truth["identity"].T)]
+    identity = correlations(answer["identity"], truth["identity"])
     return {
         "point_error": error,
         "landmark_error": landmark_error,
@@ -126,6 +124,11 @@ def correlation(predicted, true):
     if np.std(predicted) < 1e-9:
         return 0.0
     return float(np.corrcoef(predicted, true)[0, 1])
+
+
+def correlations(predicted, true):
+    """The columns' correlations (K,) of (N,K), a list."""
+    return [correlation(p, t) for p, t in zip(predicted.T, true.T)]
 
 
 def slope(predicted, true):

@@ -6,7 +6,6 @@ them is as good a network (Wortsman et al. 2022, "Model soups", arXiv 2203.05482
 has learnt, and of what that cost.
 """
 
-import os
 from dataclasses import replace
 
 
@@ -22,13 +21,11 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from .checkpoint import load_checkpoint, network_from, save_checkpoint
+    from .checkpoint import load_checkpoint, network_from, require_folder_of, save_checkpoint
 
     if not 0 <= arguments.share <= 1:
         raise ValueError("--share is a share from 0 to 1")
-    folder = os.path.dirname(os.path.abspath(arguments.output))
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"there is no folder {folder} to write {arguments.output} into")
+    require_folder_of(arguments.output)
     networks = [network_from(load_checkpoint(path)) for path in (arguments.first, arguments.second)]
     save_checkpoint(arguments.output, mean_of(*networks, arguments.share))
     print(f"wrote {arguments.output}")

@@ -30,6 +30,13 @@ def save_checkpoint(path, network, **more):
     os.replace(beside, path)
 
 
+def require_folder_of(path):
+    """Raise FileNotFoundError if there is no folder to write `path` into."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"there is no folder {folder} to write {path} into")
+
+
 def load_checkpoint(path):
     """The dictionary written by `save_checkpoint`, on the CPU.
 

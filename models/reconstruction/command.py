@@ -24,6 +24,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    from .checkpoint import require_folder_of
     from .export import export_network
 
     if bool(arguments.faster) != bool(arguments.calibrate):
@@ -32,9 +33,7 @@ def run(arguments):
         untrained(arguments.points) if arguments.untrained else trained(arguments.checkpoint)
     )
     for path in filter(None, (arguments.output, arguments.pixels, arguments.faster)):
-        folder = os.path.dirname(os.path.abspath(path))
-        if not os.path.isdir(folder):
-            raise FileNotFoundError(f"there is no folder {folder} to write {path} into")
+        require_folder_of(path)
     export_network(network, arguments.output, arguments.pixels, training)
     if arguments.faster:
         from .eight_bit import calibration_pictures, write_eight_bit

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m models restore`: exported files as a checkpoint again, for `train --init`."""
 
-import os
-
 
 def add_arguments(parser):
     parser.add_argument("files", nargs="+", metavar="FILE", help="ONNX files of `models export`")
@@ -14,13 +12,11 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from .checkpoint import save_checkpoint
+    from .checkpoint import require_folder_of, save_checkpoint
     from .eight_bit import calibration_pictures
     from .unfolding import network_of
 
-    folder = os.path.dirname(os.path.abspath(arguments.output))
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"there is no folder {folder} to write {arguments.output} into")
+    require_folder_of(arguments.output)
     network, fresh = network_of(arguments.files, calibration_pictures(arguments.pool))
     save_checkpoint(arguments.output, network)
     print(f"wrote {arguments.output}" + (f"; untrained: {', '.join(sorted(fresh))}" if fresh else ""))

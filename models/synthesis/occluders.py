@@ -255,11 +255,12 @@ def _at_mouth(image, face, rng, donor):
     out = np.cos(lean) * face.down + np.sin(lean) * face.right
     across = np.array([-out[1], out[0]])
     kind = rng.random()
-    half = face.size * (rng.uniform(0.01, 0.03) if kind < 0.15 else rng.uniform(0.05, 0.2))
+    straw, long = kind < 0.15, kind < 0.55
+    half = face.size * (rng.uniform(0.01, 0.03) if straw else rng.uniform(0.05, 0.2))
     length = face.size * rng.uniform(0.3, 1.6)
-    if kind < 0.55:  # a straw or a bottle, the wider end away from the lips
+    if long:  # a straw, or a bottle, whose wider end is away from the lips
         ends = np.array([0.0, rng.uniform(0.1, 0.5), 1.0])
-        widths = half * np.array([1.0, 1.0, 1.0 if kind < 0.15 else rng.uniform(1.0, 2.2)])
+        widths = half * np.array([1.0, 1.0, 1.0 if straw else rng.uniform(1.0, 2.2)])
         middle = place + np.outer(ends, out) * length
         outline = np.concatenate([middle + widths[:, None] * across,
                                   (middle - widths[:, None] * across)[::-1]])
